@@ -1,0 +1,6 @@
+"""Multilayer perceptrons that compute only the neurons they need, for scikit-learn."""
+
+from sklearn_lsh._estimators import LSHMLPClassifier, LSHMLPRegressor
+
+__version__ = "0.1.0"
+__all__ = ["LSHMLPClassifier", "LSHMLPRegressor"]

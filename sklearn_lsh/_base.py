@@ -1,0 +1,270 @@
+"""What the two estimators share: data, fitting, raw scores."""
+
+import warnings
+from contextlib import contextmanager
+from copy import deepcopy
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
+
+from sklearn_lsh._network import COSTS
+from sklearn_lsh._parameters import (
+    CONSTRAINTS,
+    check_parameters,
+    hidden_layer_sizes,
+    make_network,
+    make_optimizer,
+)
+from sklearn_lsh._rows import Rows
+from sklearn_lsh._training import Trainer, refresh_gap
+from sklearn_lsh._workspace import Workspace
+
+PREDICT_BATCH = 512
+
+
+class BaseLSHMLP(BaseEstimator):
+    """Shared machinery of LSHMLPClassifier and LSHMLPRegressor.
+
+    A subclass encodes its targets (``_encode``), scores predictions (``_score_rows``) and says how
+    raw scores become predictions.
+    """
+
+    _parameter_constraints = CONSTRAINTS
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.non_deterministic = bool(self.asynchronous)
+        return tags
+
+    @property
+    def coefs_(self):
+        """Weight matrices of shape (n_in, n_out), float32, one a layer: views."""
+        return [layer.W.T for layer in self._network.layers]
+
+    @property
+    def intercepts_(self):
+        """Biases of shape (n_out,), float32, one vector a layer."""
+        return [layer.b for layer in self._network.layers]
+
+    @property
+    def _network(self):
+        if not hasattr(self, "_trainer"):
+            raise AttributeError(f"this {type(self).__name__} is not fitted yet")
+        return self._trainer.network
+
+    # ---- Fitting ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _unchanged_on_error(self):
+        """Attributes as they were if the block fails; networks are changed after validation only."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X, y, sample_weight, *, incremental=False, classes=None):
+        with self._unchanged_on_error():
+            check_parameters(self)
+            if incremental and self.early_stopping:
+                raise ValueError("partial_fit does not support early_stopping=True.")
+            cold = not hasattr(self, "_trainer") or not (incremental or self.warm_start)
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                reset=cold,
+                accept_sparse="csr",
+                dtype=np.float32,
+                order="C",
+                multi_output=True,
+                y_numeric=is_regressor(self),
+            )
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            if np.any(weight < 0):
+                raise ValueError("Negative values in sample_weight.")
+            loss, targets, weight = self._encode(y, weight, cold, incremental, classes)
+            rows = np.flatnonzero(weight)
+            if not len(rows):
+                raise ValueError("sample_weight (with class_weight) is zero for every sample.")
+            inputs, targets, weight = Rows.from_matrix(X).take(rows), targets.take(rows), weight[rows]
+            if not cold:
+                self._check_same_network(targets)
+            train, validation = np.arange(len(inputs)), None
+            rng = check_random_state(self.random_state) if cold else self._random_state
+            # Threads of BLAS would spin against ours, and their number could change the bits.
+            with threadpool_limits(1, user_api="blas"):
+                if cold:
+                    self._start(inputs, targets, weight, loss, rng)
+                if self.early_stopping:
+                    train, validation = self._split(targets, rng)
+                self._train(inputs, targets, weight, train, validation, cold, incremental)
+        return self
+
+    def _check_same_network(self, targets):
+        network = self._network
+        sizes = [len(layer.b) for layer in network.layers[:-1]]
+        if sizes != hidden_layer_sizes(self):
+            raise ValueError(f"hidden_layer_sizes cannot change; the network has {sizes}.")
+        if targets.n_cols != self.n_outputs_:
+            raise ValueError(
+                f"y has {targets.n_cols} outputs, the network has {self.n_outputs_} outputs."
+            )
+
+    def _start(self, inputs, targets, weight, loss, rng):
+        """A new network and an empty history."""
+        self._random_state = rng
+        n_entries = float(np.average(inputs.length, weights=weight))
+        network = make_network(self, inputs.n_cols, targets.n_cols, loss, n_entries, rng)
+        self._trainer = Trainer(
+            network, make_optimizer(self), self.alpha, refresh_gap(network, n_entries)
+        )
+        self.n_outputs_ = targets.n_cols
+        self.n_layers_ = len(network.layers) + 1
+        self.out_activation_ = loss.out_activation
+        self.n_multiplications_ = dict.fromkeys(COSTS, 0)
+        self.t_ = 0
+        self.loss_curve_ = []
+        self.best_loss_ = None if self.early_stopping else np.inf
+        self.validation_scores_ = [] if self.early_stopping else None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _split(self, targets, rng):
+        """Rows to train on and rows to watch."""
+        train, validation = train_test_split(
+            np.arange(len(targets)),
+            random_state=rng,
+            test_size=self.validation_fraction,
+            stratify=self._strata(targets),
+        )
+        if len(validation) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of "
+                "your dataset."
+            )
+        return train, validation
+
+    def _strata(self, targets):
+        return None
+
+    def _train(self, inputs, targets, weight, train, validation, cold, incremental):
+        trainer, rng = self._trainer, self._random_state
+        trainer.alpha = self.alpha
+        self.loss_curve_ = list(self.loss_curve_)
+        spent = self.n_multiplications_ = dict(self.n_multiplications_)
+        batch_size = min(200, len(train)) if self.batch_size == "auto" else self.batch_size
+        if batch_size > len(train):
+            warnings.warn(
+                f"batch_size={batch_size} is clipped to the {len(train)} samples.", stacklevel=4
+            )
+            batch_size = len(train)
+        workspace = self._workspace(batch_size, training=True)
+        if cold:
+            trainer.begin(inputs.take(train), weight[train], workspace, spent)
+        max_iter = 1 if incremental else self.max_iter
+        no_improvement, best, finished = 0, None, incremental
+        self.n_iter_ = 0
+        try:
+            while self.n_iter_ < max_iter:
+                if self.shuffle:
+                    order = np.arange(len(train))
+                    rng.shuffle(order)
+                    train = train[order]
+                self.loss_ = trainer.epoch(
+                    inputs.take(train),
+                    targets.take(train),
+                    weight[train],
+                    batch_size,
+                    self.asynchronous,
+                    workspace,
+                    spent,
+                )
+                self.n_iter_ += 1
+                self.t_ += len(train)
+                self.loss_curve_.append(self.loss_)
+                if self.verbose:
+                    print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                improved = self._improved(inputs, targets, weight, validation, workspace)
+                if validation is not None and self.validation_scores_[-1] >= max(
+                    self.validation_scores_
+                ):
+                    best = deepcopy([(la.W, la.b, la.selector) for la in trainer.network.layers])
+                no_improvement = 0 if improved else no_improvement + 1
+                if self.learning_rate == "invscaling" and self.solver == "sgd":
+                    trainer.optimizer.learning_rate = (
+                        self.learning_rate_init / (self.t_ + 1) ** self.power_t
+                    )
+                if no_improvement > self.n_iter_no_change:
+                    no_improvement = 0
+                    finished = self._stops(trainer.optimizer)
+                    if finished:
+                        break
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+            finished = True
+        if not finished:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
+                "optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if best is not None:
+            for layer, kept in zip(trainer.network.layers, best, strict=True):
+                layer.W, layer.b, layer.selector = kept
+        if not incremental:
+            trainer.catch_up_now(workspace, spent)
+            if not self.warm_start:
+                trainer.forget_slots()
+
+    def _improved(self, inputs, targets, weight, validation, workspace):
+        """Record the epoch; whether it was better than the best so far by tol."""
+        if validation is None:
+            improved = self.loss_ <= self.best_loss_ - self.tol
+            self.best_loss_ = min(self.best_loss_, self.loss_)
+            return improved
+        scores = self._network.scores(inputs.take(validation), workspace, dict.fromkeys(COSTS, 0))
+        score = self._validation_score(scores, targets.take(validation), weight[validation])
+        improved = score >= self.best_validation_score_ + self.tol
+        self.validation_scores_ = [*self.validation_scores_, score]
+        self.best_validation_score_ = max(self.best_validation_score_, score)
+        return improved
+
+    def _stops(self, optimizer):
+        """No more improvement: stop, or go on with a smaller step."""
+        if self.solver == "sgd" and self.learning_rate == "adaptive":
+            if optimizer.learning_rate > 1e-6:
+                optimizer.learning_rate /= 5
+                return False
+        if self.verbose:
+            print(f"No improvement of tol={self.tol} for {self.n_iter_no_change} epochs. Stopping.")
+        return True
+
+    # ---- Prediction ---------------------------------------------------------------------------
+
+    def _workspace(self, n_rows, training=False):
+        n_threads = _openmp_effective_n_threads(self.n_threads)
+        return Workspace(
+            self._network.layers, max(n_rows, n_threads), n_threads, training=training
+        )
+
+    def _rows(self, X):
+        """Validated input of a fitted estimator."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float32, order="C")
+        return Rows.from_matrix(X)
+
+    def _scores(self, X):
+        """Raw scores of shape (n_samples, n_outputs)."""
+        inputs = self._rows(X)
+        workspace = self._workspace(min(PREDICT_BATCH, len(inputs)))
+        return self._network.scores(inputs, workspace, dict.fromkeys(COSTS, 0))

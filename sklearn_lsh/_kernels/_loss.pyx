@@ -1,0 +1,66 @@
+"""Losses of raw scores: the loss of one example and its derivative by every score."""
+from cython.parallel cimport prange
+from libc.math cimport exp, fabs, log, log1p
+
+import numpy as np
+
+from sklearn_lsh._kernels._views cimport Row, RowsView, row_at, rows_view
+
+cdef enum:
+    SOFTMAX, LOGISTIC_LOSS, SQUARED_ERROR, POISSON
+
+
+cdef double loss_row(int kind, const float* scores, int n, Row target, float* deltas) noexcept nogil:
+    """target: the non-zero targets of the example (or all of them, when dense)."""
+    cdef int k, j
+    cdef double loss = 0, total = 0, mass = 0, top = scores[0], s, y
+    if kind == SOFTMAX:
+        for k in range(1, n):
+            top = max(top, scores[k])
+        for k in range(n):
+            s = exp(scores[k] - top)
+            deltas[k] = <float> s
+            total += s
+        for k in range(target.length):
+            mass += target.values[k]
+        for k in range(n):
+            deltas[k] = <float> (deltas[k] * (mass / total))
+    elif kind == LOGISTIC_LOSS:
+        for k in range(n):
+            s = exp(-fabs(scores[k]))
+            loss += log1p(s) + max(scores[k], 0)
+            deltas[k] = <float> ((1 if scores[k] >= 0 else s) / (1 + s))
+    elif kind == SQUARED_ERROR:
+        for k in range(n):
+            deltas[k] = scores[k]
+    else:
+        for k in range(n):
+            s = exp(scores[k])
+            loss += s
+            deltas[k] = <float> s
+    for k in range(target.length):
+        j = target.indices[k] if target.indices != NULL else k
+        y = target.values[k]
+        deltas[j] -= <float> y
+        if kind == SOFTMAX:
+            loss += y * (top - scores[j] + log(total))
+        elif kind == LOGISTIC_LOSS:
+            loss -= y * scores[j]
+        elif kind == POISSON:
+            loss += (y * log(y) if y > 0 else 0) - y - y * scores[j]
+    if kind == SQUARED_ERROR:
+        for k in range(n):
+            loss += 0.5 * (<double> deltas[k] * deltas[k])
+        loss /= n
+    return loss
+
+
+def loss_and_deltas(int kind, scores, targets, deltas, int n_threads):
+    """Fill `deltas` (dense Rows like `scores`); return the loss of every example, float64."""
+    cdef RowsView s = rows_view(scores), y = rows_view(targets), d = rows_view(deltas)
+    cdef Py_ssize_t i
+    cdef double[::1] losses = np.empty(s.n)
+    for i in prange(s.n, nogil=True, schedule="static", num_threads=n_threads):
+        losses[i] = loss_row(kind, s.values + s.start[i], s.length[i], row_at(&y, i),
+                             d.values + d.start[i])
+    return np.asarray(losses)

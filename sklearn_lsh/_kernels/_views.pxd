@@ -1,0 +1,106 @@
+# The C side of the nouns: plain structs over the arrays of Rows, Layer, Selector and Workspace.
+# A view borrows; the Python object must outlive it.
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+
+cdef enum:
+    PANEL = 64          # neurons scored together; the width of one block of a sketch
+
+cdef enum Activation:
+    RELU, LEAKY_RELU, TANH, LOGISTIC, IDENTITY
+
+cdef enum SelectorKind:
+    DENSE, TOPK, SKETCH, TABLES
+
+cdef enum OptimizerKind:
+    ADAM, SGD, ADAGRAD
+
+
+cdef struct Row:                        # one example
+    const int32_t* indices              # NULL: every column, in order
+    const float* values
+    int32_t length
+
+
+cdef struct RowsView:
+    const int64_t* start                # (n,) offset of each row in indices and values
+    int32_t* length                     # (n,)
+    int32_t* indices                    # NULL: dense rows
+    float* values
+    Py_ssize_t n
+
+
+cdef struct SelectorView:
+    SelectorKind kind
+    int32_t n_out
+    int32_t n_active
+    bint by_magnitude                   # rank by |score|: activations that respond to both signs
+    # query: q = directions' x
+    int32_t rank
+    const float* directions             # (n_in, rank)
+    # sketch of every neuron: score_j = sketch_j . q + offset_j
+    const float* panels                 # SKETCH: (n_panels, rank, PANEL)
+    const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
+    const float* offsets                # (n_panels * PANEL,) padded with -inf
+    # tables: projections h = hyperplanes' q + shift; n_hashes signs a table make the bucket
+    int32_t n_tables
+    int32_t n_hashes
+    int32_t n_probes
+    int32_t n_candidates
+    const float* hyperplanes            # (rank, n_tables * n_hashes); NULL: h = q + shift
+    const float* shift                  # (n_tables * n_hashes,)
+    const int32_t* bucket_start         # (n_tables, 2^n_hashes + 1)
+    const int32_t* neurons              # (n_tables, n_out)
+
+
+cdef struct LayerView:
+    float* W                            # (n_out, stride), row = neuron
+    float* b                            # (n_out,)
+    int64_t stride
+    int32_t n_in
+    int32_t n_out
+    Activation activation
+    float* slots[2]                     # optimiser state, shaped like W; NULL where unused
+    float* bias_slots[2]
+    SelectorView selector
+
+
+cdef struct StepView:
+    OptimizerKind kind
+    float rate
+    float beta1                         # momentum under SGD
+    float beta2
+    float epsilon
+    bint nesterov
+
+
+cdef struct Scratch:                    # one thread's share of a Workspace
+    float* scores                       # (2 (max n_out + PANEL)): scores, then room to select
+    float* query                        # (max rank)
+    float* projections                  # (max n_tables * n_hashes)
+    int32_t* ids                        # (max n_out + 1)
+    int32_t* positions                  # (max n_out + 1)
+    int32_t* probes                     # (max n_tables * n_probes)
+    float* heap_keys                    # (max 2 n_probes + 2)
+    int32_t* heap_sets
+    uint64_t* seen                      # bitmap over neurons, zero between uses
+    double* sums                        # (max n_in,) zero between uses
+    int32_t* touched                    # (max n_in + 1)
+    char* marks                         # (max n_in,) zero between uses
+    float* packed                       # (3, max n_in)
+    double* packed_sums
+
+
+cdef RowsView rows_view(rows) except *
+cdef LayerView layer_view(layer) except *
+cdef StepView step_view(step) except *
+cdef Scratch scratch_view(workspace, int thread) except *
+
+
+cdef inline Row row_at(const RowsView* rows, Py_ssize_t i) noexcept nogil:
+    cdef Row row
+    cdef int64_t start = rows.start[i]
+    row.indices = rows.indices + start if rows.indices != NULL else NULL
+    row.values = rows.values + start
+    row.length = rows.length[i]
+    return row

@@ -1,0 +1,104 @@
+"""From the Python nouns to C structs: the one place where pointers are taken."""
+
+cdef const float* floats(array) except? NULL:
+    cdef const float[::1] flat
+    if array is None or array.size == 0:
+        return NULL
+    flat = array.reshape(-1)
+    return &flat[0]
+
+
+cdef const int32_t* ints(array) except? NULL:
+    cdef const int32_t[::1] flat
+    if array is None or array.size == 0:
+        return NULL
+    flat = array.reshape(-1)
+    return &flat[0]
+
+
+cdef RowsView rows_view(rows) except *:
+    cdef RowsView view
+    cdef const int64_t[::1] start = rows.start
+    view.n = start.shape[0]
+    view.start = &start[0] if view.n else NULL
+    view.length = <int32_t*> ints(rows.length)
+    view.indices = <int32_t*> ints(rows.indices)
+    view.values = <float*> floats(rows.values)
+    return view
+
+
+cdef SelectorView selector_view(selector) except *:
+    cdef SelectorView view
+    view.kind = selector.kind
+    view.n_out = selector.n_out
+    view.n_active = selector.n_active
+    view.by_magnitude = selector.by_magnitude
+    view.rank = selector.rank
+    view.directions = floats(selector.directions)
+    view.panels = floats(selector.panels)
+    view.rows = floats(selector.rows)
+    view.offsets = floats(selector.offsets)
+    view.n_tables = selector.n_tables
+    view.n_hashes = selector.n_hashes
+    view.n_probes = selector.n_probes
+    view.n_candidates = selector.n_candidates
+    view.hyperplanes = floats(selector.hyperplanes)
+    view.shift = floats(selector.shift)
+    view.bucket_start = ints(selector.bucket_start)
+    view.neurons = ints(selector.neurons)
+    return view
+
+
+cdef LayerView layer_view(layer) except *:
+    cdef LayerView view
+    cdef const float[:, :] W = layer.W
+    view.W = <float*> &W[0, 0]
+    view.b = <float*> floats(layer.b)
+    view.stride = W.strides[0] // sizeof(float)
+    view.n_out = W.shape[0]
+    view.n_in = W.shape[1]
+    view.activation = layer.activation
+    view.slots[0] = view.slots[1] = NULL
+    view.bias_slots[0] = view.bias_slots[1] = NULL
+    for s, (weights, bias) in enumerate(layer.slots):
+        W = weights
+        view.slots[s] = <float*> &W[0, 0]
+        view.bias_slots[s] = <float*> floats(bias)
+    view.selector = selector_view(layer.selector)
+    return view
+
+
+cdef StepView step_view(step) except *:
+    cdef StepView view
+    view.kind = step.kind
+    view.rate = step.rate
+    view.beta1 = step.beta1
+    view.beta2 = step.beta2
+    view.epsilon = step.epsilon
+    view.nesterov = step.nesterov
+    return view
+
+
+cdef Scratch scratch_view(workspace, int thread) except *:
+    cdef Scratch view
+    cdef const double[::1] doubles
+    cdef const signed char[::1] marks
+    cdef const uint64_t[::1] bits = workspace.seen[thread]
+    view.scores = <float*> floats(workspace.scores[thread])
+    view.query = <float*> floats(workspace.query[thread])
+    view.projections = <float*> floats(workspace.projections[thread])
+    view.ids = <int32_t*> ints(workspace.ids[thread])
+    view.positions = <int32_t*> ints(workspace.positions[thread])
+    view.probes = <int32_t*> ints(workspace.probes[thread])
+    view.heap_keys = <float*> floats(workspace.heap_keys[thread])
+    view.heap_sets = <int32_t*> ints(workspace.heap_sets[thread])
+    view.seen = <uint64_t*> &bits[0]
+    doubles = workspace.sums[thread]
+    view.sums = <double*> &doubles[0]
+    view.touched = <int32_t*> ints(workspace.touched[thread])
+    marks = workspace.marks[thread]
+    view.marks = <char*> &marks[0]
+    view.packed = <float*> floats(workspace.packed[thread])
+    doubles = workspace.packed_sums[thread]
+    view.packed_sums = <double*> &doubles[0]
+    return view

@@ -1,0 +1,145 @@
+"""Parameters of the estimators: what is allowed, and what is built from them."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from sklearn_lsh._hashing import HASH_FAMILIES
+from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
+from sklearn_lsh._network import Network
+from sklearn_lsh._optimizers import SGD, Adagrad, Adam
+from sklearn_lsh._selectors import DenseSelector, make_selector
+
+SELECTORS = {"auto", "lsh", "sketch", "topk", "dense"}
+MAX_TABLE_BYTES = 2**31
+
+
+def positive_integer():
+    return Interval(Integral, 1, None, closed="left")
+
+
+CONSTRAINTS = {
+    "hidden_layer_sizes": ["array-like", positive_integer()],
+    "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
+    "solver": [StrOptions({"adam", "sgd", "adagrad"})],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), positive_integer()],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [positive_integer()],
+    "shuffle": ["boolean"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [positive_integer(), Options(Real, {np.inf})],
+    "selector": [StrOptions(SELECTORS), list, tuple],
+    "density": [Interval(Real, 0, 1, closed="right"), list, tuple],
+    "hash_function": [StrOptions(set(HASH_FAMILIES))],
+    "n_hashes": [Interval(Integral, 1, 30, closed="both")],
+    "n_tables": [positive_integer()],
+    "n_probes": [positive_integer()],
+    "n_candidates": [positive_integer(), None],
+    "sketch_size": [positive_integer(), None],
+    "asynchronous": ["boolean"],
+    "n_threads": [Integral, None],
+    "random_state": ["random_state"],
+}
+
+
+def check_parameters(est):
+    """Raise ValueError for what scikit-learn's constraints cannot state, and for those."""
+    if isinstance(est.solver, str) and est.solver == "lbfgs":
+        raise ValueError(
+            "solver='lbfgs' is not offered: it takes full-batch steps along a line, and active "
+            "sets change with every step; use a stochastic solver: 'adam', 'sgd' or 'adagrad'."
+        )
+    est._validate_params()
+    sizes = hidden_layer_sizes(est)
+    allowed = {
+        "selector": (SELECTORS.__contains__, f"one of {sorted(SELECTORS)}"),
+        "activation": (ACTIVATIONS.__contains__, f"one of {sorted(ACTIVATIONS)}"),
+        "density": (lambda v: isinstance(v, Real) and 0 < v <= 1, "in (0, 1]"),
+    }
+    for name, (accepts, described) in allowed.items():
+        values = per_layer(est, name)
+        if len(values) != len(sizes):
+            raise ValueError(
+                f"{name} lists {len(values)} values for {len(sizes)} hidden layers "
+                f"(hidden_layer_sizes={est.hidden_layer_sizes!r})."
+            )
+        for value in values:
+            if not accepts(value):
+                raise ValueError(f"{name} must be {described} in every layer, got {value!r}.")
+    size = 4 * est.n_tables * (2**est.n_hashes + 1)
+    if "lsh" in per_layer(est, "selector") and size > MAX_TABLE_BYTES:
+        raise ValueError(
+            f"n_hashes={est.n_hashes} with n_tables={est.n_tables} needs {size / 2**30:.1f} GiB a "
+            f"layer for bucket offsets alone; {MAX_TABLE_BYTES / 2**30:.0f} GiB is the limit."
+        )
+
+
+def hidden_layer_sizes(est):
+    """The parameter as a list of integers."""
+    sizes = est.hidden_layer_sizes
+    sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+    if any(not isinstance(n, Integral) or n < 1 for n in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must be positive integers, got {est.hidden_layer_sizes!r}."
+        )
+    return [int(n) for n in sizes]
+
+
+def per_layer(est, name):
+    """A parameter's value for every hidden layer."""
+    value = getattr(est, name)
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [value] * len(hidden_layer_sizes(est))
+
+
+def make_optimizer(est):
+    if est.solver == "adam":
+        return Adam(est.learning_rate_init, est.beta_1, est.beta_2, est.epsilon)
+    if est.solver == "sgd":
+        return SGD(est.learning_rate_init, est.momentum, est.nesterovs_momentum)
+    return Adagrad(est.learning_rate_init, est.epsilon)
+
+
+def make_network(est, n_in, n_outputs, loss, n_entries, rng):
+    """A network at its random start; `n_entries`: mean number of entries of an input row."""
+    layers = []
+    values = [per_layer(est, name) for name in ("selector", "density", "activation")]
+    for n_out, name, density, activation in zip(hidden_layer_sizes(est), *values, strict=True):
+        selector = make_selector(
+            name,
+            n_in,
+            n_out,
+            max(1, round(density * n_out)),
+            n_entries,
+            by_magnitude=activation in TWO_SIDED,
+            # Not drawn from rng: weights and batches then are those of scikit-learn's MLP.
+            seed=len(layers),
+            sketch_size=est.sketch_size,
+            hash_function=est.hash_function,
+            n_hashes=est.n_hashes,
+            n_tables=est.n_tables,
+            n_probes=est.n_probes,
+            n_candidates=est.n_candidates,
+        )
+        layers.append(Layer.glorot(n_in, n_out, activation, selector, rng))
+        n_in, n_entries = n_out, selector.n_active
+    output = Layer.glorot(n_in, n_outputs, "identity", DenseSelector(n_in, n_outputs), rng)
+    if loss.out_activation == "logistic":
+        # scikit-learn's bound follows the activation of the output.
+        for array in (output.W, output.b):
+            array *= np.float32(np.sqrt(1 / 3))
+    return Network([*layers, output], loss)

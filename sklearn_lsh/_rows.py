@@ -1,0 +1,103 @@
+"""Rows: a batch of inputs, activations or deltas, dense or sparse."""
+
+import numpy as np
+import scipy.sparse as sp
+
+
+class Rows:
+    """Rows over shared storage.
+
+    Row i holds ``length[i]`` entries from offset ``start[i]`` of `values`; their columns stand at the
+    same place in `indices`, or are 0, 1, 2, ... when `indices` is None. A shuffled batch of a dense
+    or a CSR matrix is therefore a view: only `start` and `length` are taken.
+
+    Parameters
+    ----------
+    start : ndarray of shape (n_rows,), int64
+    length : ndarray of shape (n_rows,), int32
+    indices : ndarray, int32, or None
+    values : ndarray, float32
+    n_cols : int
+    """
+
+    __slots__ = ("indices", "length", "n_cols", "start", "values")
+
+    def __init__(self, start, length, indices, values, n_cols):
+        self.start = start
+        self.length = length
+        self.indices = indices
+        self.values = values
+        self.n_cols = n_cols
+
+    @classmethod
+    def from_matrix(cls, X):
+        """View a float32 matrix, C-contiguous or CSR (whose indices become int32)."""
+        n_rows, n_cols = X.shape
+        if sp.issparse(X):
+            indptr = np.asarray(X.indptr, dtype=np.int64)
+            return cls(
+                indptr[:-1].copy(),
+                np.diff(indptr).astype(np.int32),
+                np.asarray(X.indices, dtype=np.int32),
+                np.asarray(X.data, dtype=np.float32),
+                n_cols,
+            )
+        values = np.ascontiguousarray(X, dtype=np.float32).reshape(-1)
+        start = np.arange(n_rows, dtype=np.int64) * n_cols
+        return cls(start, np.full(n_rows, n_cols, dtype=np.int32), None, values, n_cols)
+
+    @classmethod
+    def one_hot(cls, codes, n_cols):
+        """A single 1 in every row, in column `codes`."""
+        n_rows = len(codes)
+        return cls(
+            np.arange(n_rows, dtype=np.int64),
+            np.ones(n_rows, dtype=np.int32),
+            codes.astype(np.int32),
+            np.ones(n_rows, dtype=np.float32),
+            n_cols,
+        )
+
+    @classmethod
+    def allocate(cls, n_rows, capacity, n_cols, sparse):
+        """Room for `capacity` entries a row, rows on cache lines of their own."""
+        stride = -(-capacity // 32) * 32
+        start = np.arange(n_rows, dtype=np.int64) * stride
+        length = np.full(n_rows, 0 if sparse else n_cols, dtype=np.int32)
+        indices = np.zeros(n_rows * stride, dtype=np.int32) if sparse else None
+        return cls(start, length, indices, np.zeros(n_rows * stride, dtype=np.float32), n_cols)
+
+    def __len__(self):
+        return len(self.start)
+
+    @property
+    def n_entries(self):
+        return int(self.length.sum(dtype=np.int64))
+
+    def take(self, rows):
+        """View of some rows: an index array or a slice."""
+        return Rows(self.start[rows], self.length[rows], self.indices, self.values, self.n_cols)
+
+    def like(self):
+        """The same rows and columns with values of their own."""
+        return Rows(self.start, self.length, self.indices, np.zeros_like(self.values), self.n_cols)
+
+    def to_csr(self):
+        """Copy as CSR, stored entries as they are (a dense row stores all of its columns)."""
+        ends = np.cumsum(self.length, dtype=np.int64)
+        indptr = np.concatenate([[0], ends])
+        within = np.arange(indptr[-1]) - np.repeat(ends - self.length, self.length)
+        at = np.repeat(self.start, self.length) + within
+        indices = within if self.indices is None else self.indices[at]
+        return sp.csr_matrix((self.values[at], indices, indptr), shape=(len(self), self.n_cols))
+
+    def to_matrix(self):
+        """Copy as float32: an array when dense, CSR when sparse."""
+        if self.indices is not None:
+            return self.to_csr()
+        return self.values[self.start[:, None] + np.arange(self.n_cols)]
+
+
+def stack(pieces):
+    """One matrix on top of another, dense or CSR."""
+    return sp.vstack(pieces, format="csr") if sp.issparse(pieces[0]) else np.vstack(pieces)

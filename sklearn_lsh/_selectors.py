@@ -1,0 +1,249 @@
+"""Selectors: which neurons of a layer an example computes.
+
+A selector is configured once, follows the layer's weights by `refresh` and the layer's inputs by
+`learn`, and picks active sets by `select`, a pure function of its arrays and of one input row.
+"""
+
+import numpy as np
+
+from sklearn_lsh._directions import Directions
+from sklearn_lsh._hashing import HASH_FAMILIES
+from sklearn_lsh._kernels import _select, _tables
+
+PANEL = 64  # as in _kernels/_views.pxd
+
+
+class Selector:
+    """What the kernels read; a subclass fills in what it uses.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Inputs and neurons of the layer.
+    n_active : int
+        Neurons kept per example.
+    by_magnitude : bool
+        Rank by the absolute pre-activation.
+    """
+
+    is_dense = False
+    rank = n_tables = n_hashes = n_probes = n_candidates = 0
+    directions = panels = rows = offsets = None
+    hyperplanes = shift = bucket_start = neurons = None
+
+    def __init__(self, n_in, n_out, n_active, by_magnitude=False):
+        self.n_in = n_in
+        self.n_out = n_out
+        self.n_active = n_active
+        self.by_magnitude = by_magnitude
+
+    def learn(self, inputs, weight, *, memory=0.0, n_iter=1):
+        """Follow the layer's inputs (array or CSR); returns multiplications."""
+        return 0
+
+    def refresh(self, layer, n_threads):
+        """Follow the layer's weights; returns multiplications."""
+        return 0
+
+    def refresh_cost(self):
+        return 0
+
+    def query_cost(self, n_entries, n_rows):
+        """Multiplications of turning inputs into hash codes."""
+        return 0
+
+    def ranking_cost(self, n_entries, n_rows, n_ranked):
+        """Multiplications of scoring `n_ranked` neurons in all for `n_rows` inputs."""
+        return 0
+
+    def select(self, layer, inputs, out, workspace):
+        """Fill the active sets of `out`; returns the multiplications of hashing and of ranking."""
+        n_ranked = _select.select(layer, inputs, out, workspace)
+        return self.costs(inputs.n_entries, len(inputs), n_ranked)
+
+    def costs(self, n_entries, n_rows, n_ranked):
+        return self.query_cost(n_entries, n_rows), self.ranking_cost(n_entries, n_rows, n_ranked)
+
+
+class DenseSelector(Selector):
+    """Every neuron."""
+
+    kind = 0
+    is_dense = True
+
+    def __init__(self, n_in, n_out):
+        super().__init__(n_in, n_out, n_out)
+
+    def select(self, layer, inputs, out, workspace):
+        return 0, 0
+
+
+class TopKSelector(Selector):
+    """Winner take all by the exact pre-activation: the oracle of the others."""
+
+    kind = 1
+
+    def ranking_cost(self, n_entries, n_rows, n_ranked):
+        return n_entries * self.n_out
+
+
+class SketchSelector(Selector):
+    """Every neuron scored in the few leading directions of the layer's inputs.
+
+    With inputs x = m + V q + rest, w.x + b = (w V) q + (w.(m - V V'm) + b) + w.rest: a score of
+    rank multiplications a neuron that misses the rest only.
+    """
+
+    kind = 2
+
+    def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed):
+        super().__init__(n_in, n_out, n_active, by_magnitude)
+        self.rank = rank
+        self.following = Directions(n_in, rank, seed)
+
+    def learn(self, inputs, weight, *, memory=0.0, n_iter=1):
+        spent = self.following.learn(inputs, weight, memory=memory, n_iter=n_iter)
+        self.directions = self.following.basis.astype(np.float32)
+        return spent
+
+    def refresh_cost(self):
+        return self.n_out * self.n_in * (self.rank + 1)
+
+    def sketch(self, layer):
+        """Sketch (n_out, rank) and offset (n_out,) of every neuron."""
+        mean, basis = self.following.mean, self.following.basis
+        rest = mean - basis @ (basis.T @ mean)
+        columns = np.column_stack([self.directions, rest]).astype(np.float32)
+        sketch = layer.W @ columns
+        return sketch[:, :-1], sketch[:, -1] + layer.b
+
+    def refresh(self, layer, n_threads):
+        sketch, offsets = self.sketch(layer)
+        n_panels = -(-self.n_out // PANEL)
+        padded = np.zeros((n_panels * PANEL, self.rank + 1), dtype=np.float32)
+        padded[: self.n_out, :-1] = sketch
+        padded[: self.n_out, -1] = offsets
+        panels = padded.reshape(n_panels, PANEL, -1).transpose(0, 2, 1)
+        self.panels = np.ascontiguousarray(panels[:, :-1])
+        self.offsets = padded[:, -1].copy()
+        return self.refresh_cost()
+
+    def ranking_cost(self, n_entries, n_rows, n_ranked):
+        return n_entries * self.rank + n_ranked * self.rank
+
+
+class TableSelector(Selector):
+    """Neurons filed in hash tables; those an input's buckets return are ranked, the best kept.
+
+    Hashed are the sketches (see SketchSelector), centred over the neurons, which no ranking
+    notices; direction j scaled by variance_j^p on the neurons' side and by variance_j^-p on the
+    inputs', which no inner product notices; the offsets are one coordinate more, against a constant.
+    `rank` None hashes the raw weights, as the paper does, and ranks by the exact pre-activation.
+    """
+
+    kind = 3
+    POWER = 0.25
+
+    def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, *, hash_function, n_hashes,
+                 n_tables, n_probes, n_candidates):
+        super().__init__(n_in, n_out, n_active, by_magnitude)
+        self.n_hashes = n_hashes
+        self.n_tables = n_tables
+        self.n_probes = min(n_probes, 2**n_hashes)
+        self.n_candidates = min(n_candidates, n_out)
+        self.sketched = None
+        n_dims = n_in
+        if rank is not None:
+            self.sketched = SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
+            n_dims = rank
+        self.family = HASH_FAMILIES[hash_function](n_dims + 1, n_hashes, n_tables, seed)
+        self.rank = n_tables * n_hashes if rank is None else rank
+        self.mean = np.zeros(n_in)
+
+    def learn(self, inputs, weight, *, memory=0.0, n_iter=1):
+        if self.sketched is None:
+            share = np.asarray(weight, dtype=np.float64) / np.sum(weight)
+            new = np.asarray(share @ inputs.astype(np.float64)).ravel()
+            self.mean = memory * self.mean + (1 - memory) * new
+            self.directions = self.family.hyperplanes[:-1]
+            return inputs.shape[0] * inputs.shape[1]
+        spent = self.sketched.learn(inputs, weight, memory=memory, n_iter=n_iter)
+        self.directions = self.sketched.directions
+        return spent
+
+    def refresh_cost(self):
+        n_projections = self.n_tables * self.n_hashes
+        if self.sketched is None:
+            return self.n_out * self.n_in * (n_projections + 1)
+        return self.sketched.refresh_cost() + self.n_out * (self.rank + 1) * n_projections
+
+    def refresh(self, layer, n_threads):
+        planes = self.family.hyperplanes
+        if self.sketched is None:
+            mean = self.mean.astype(np.float32)
+            offsets = layer.W @ mean + layer.b
+            keys = layer.W @ planes[:-1] - layer.W.mean(axis=0) @ planes[:-1]
+            self.shift = planes[-1] - mean @ planes[:-1]
+        else:
+            self.rows, self.offsets = sketch, offsets = self.sketched.sketch(layer)
+            self.rows = np.ascontiguousarray(self.rows)
+            variances = self.sketched.following.variances
+            scale = np.where(variances > 0, variances, 1).astype(np.float32) ** self.POWER
+            keys = ((sketch - sketch.mean(axis=0)) * scale) @ planes[:-1]
+            self.hyperplanes = planes[:-1] / scale[:, None]
+            centre = (self.sketched.following.mean @ self.sketched.following.basis).astype(np.float32)
+            self.shift = planes[-1] - centre @ self.hyperplanes
+        keys += np.outer(offsets - offsets.mean(), planes[-1])
+        self.bucket_start, self.neurons = _tables.file_neurons(
+            np.ascontiguousarray(keys), self.n_tables, self.n_hashes, n_threads
+        )
+        return self.refresh_cost()
+
+    def query_cost(self, n_entries, n_rows):
+        if self.sketched is None:
+            return n_entries * self.rank
+        return n_entries * self.rank + n_rows * self.rank * self.n_tables * self.n_hashes
+
+    def ranking_cost(self, n_entries, n_rows, n_ranked):
+        if self.sketched is None:
+            return n_entries * n_ranked // max(n_rows, 1)
+        return n_ranked * self.rank
+
+
+def make_selector(name, n_in, n_out, n_active, n_entries, *, by_magnitude, seed, sketch_size,
+                  **tables):
+    """Selector of a hidden layer by its public name; `n_entries`: mean entries of an input row."""
+    if name == "auto":
+        name = cheapest(n_in, n_out, n_active, n_entries, sketch_size, **tables)
+    if name == "dense" or n_active >= n_out:
+        return DenseSelector(n_in, n_out)
+    # As many directions as inputs leave nothing to sketch.
+    rank = None if sketch_size is None or sketch_size >= n_in else sketch_size
+    if name == "lsh":
+        if tables["n_candidates"] is None:
+            tables["n_candidates"] = CANDIDATES_PER_ACTIVE * n_active
+        return TableSelector(n_in, n_out, n_active, by_magnitude, rank, seed, **tables)
+    if name == "topk" or rank is None:
+        return TopKSelector(n_in, n_out, n_active, by_magnitude)
+    return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
+
+
+CANDIDATES_PER_ACTIVE = 8
+# Cost of a candidate looked up and scored, over that of a neuron scored in passing.
+CANDIDATE_COST = 8
+# Below this width a layer's own arithmetic is too small to be worth avoiding.
+NARROW = 128
+
+
+def cheapest(n_in, n_out, n_active, n_entries, sketch_size, *, n_hashes, n_tables, n_candidates,
+             **_):
+    """The choice of selector="auto": multiplications of an example, weighted by how they run."""
+    rank = min(sketch_size or n_in, n_in)
+    active = 3 * n_entries * n_active
+    candidates = min(n_candidates or CANDIDATES_PER_ACTIVE * n_active, n_out)
+    costs = {
+        "dense": 3 * n_entries * n_out if n_out > NARROW else 0,
+        "sketch": n_entries * rank + n_out * rank + active,
+        "lsh": (n_entries + n_hashes * n_tables + CANDIDATE_COST * candidates) * rank + active,
+    }
+    return min(costs, key=costs.get)

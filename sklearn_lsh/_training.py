@@ -1,0 +1,143 @@
+"""The schedule: batches or asynchronous passes, and when the selectors catch up."""
+
+import numpy as np
+
+# Multiplications of refreshing, as a share of those of the steps between two refreshes.
+REFRESH_SHARE = 0.1
+# Rows that count as a step when that share is worked out: gaps must not follow the sample count,
+# or repeating a row would differ from doubling its weight.
+NOMINAL_BATCH = 200
+# Directions of hidden inputs are followed more slowly than weights: one look in LOOKS refreshes.
+LOOKS = 4
+# What a look remembers of those before it.
+MEMORY = 0.8
+# Rows that the first look takes, and that a look during asynchronous training takes.
+FIRST_LOOK = 4096
+LATER_LOOK = 256
+
+
+class Trainer:
+    """Trains a network; keeps what has to last from one call to the next.
+
+    Refreshes come after 1, 2, 3, ... steps at first (a quarter of the steps so far) and `gap` steps
+    apart later on.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : Optimizer
+    alpha : float
+        L2 penalty of the touched weights.
+    gap : int
+        Longest time between refreshes, in steps.
+    """
+
+    def __init__(self, network, optimizer, alpha, gap):
+        self.network = network
+        self.optimizer = optimizer
+        self.alpha = alpha
+        self.gap = gap
+        self.step = 0
+        self.next_refresh = self.next_look = 1
+        self.penalty = squared_norm(network)
+
+    def begin(self, inputs, weight, workspace, spent):
+        """Show the selectors the data, before the first step."""
+        if len(inputs) > FIRST_LOOK:
+            rows = np.linspace(0, len(inputs) - 1, FIRST_LOOK).astype(np.intp)
+            inputs, weight = inputs.take(rows), weight[rows]
+        self.network.prepare(inputs, weight, workspace, spent)
+
+    def epoch(self, inputs, targets, weight, batch_size, asynchronous, workspace, spent):
+        """Train on all rows once, in order; returns the mean loss, penalty included.
+
+        Raises
+        ------
+        ValueError
+            When the weights have become infinite or NaN.
+        """
+        for layer in self.network.layers:
+            layer.allocate_slots(self.optimizer.n_slots)
+        run = self.run_asynchronously if asynchronous else self.run_batches
+        loss = run(inputs, targets, weight, batch_size, workspace, spent)
+        self.penalty = squared_norm(self.network)
+        if not np.isfinite(self.penalty):
+            raise ValueError(
+                "Training produced weights that are not finite; a smaller learning_rate_init or "
+                "scaled inputs may help."
+            )
+        return loss
+
+    def run_batches(self, inputs, targets, weight, batch_size, workspace, spent):
+        total = 0.0
+        for at in range(0, len(inputs), batch_size):
+            rows = slice(at, at + batch_size)
+            w = weight[rows]
+            loss, flow = self.network.train_batch(
+                inputs.take(rows), targets.take(rows), w, self.optimizer, self.alpha, workspace, spent
+            )
+            total += len(w) * (loss + 0.5 * self.alpha * self.penalty) / w.sum()
+            self.catch_up(1, lambda flow=flow, w=w: (flow, w), workspace, spent)
+        return total / len(inputs)
+
+    def run_asynchronously(self, inputs, targets, weight, batch_size, workspace, spent):
+        relative = weight / weight.mean()
+        total, at = 0.0, 0
+        while at < len(inputs):
+            steps = max(self.next_refresh - self.step, 1)
+            rows = slice(at, at + steps * batch_size)
+            total += self.network.train_asynchronously(
+                inputs.take(rows), targets.take(rows), relative[rows], self.optimizer,
+                self.alpha / batch_size, workspace, spent,
+            )
+            look = slice(at, at + min(LATER_LOOK, len(workspace.outputs[0]), steps * batch_size))
+
+            def flow(look=look):
+                return self.network.forward(inputs.take(look), workspace, spent)[:-1], weight[look]
+
+            self.catch_up(steps, flow, workspace, spent)
+            at = rows.stop
+        return (total + 0.5 * self.alpha * self.penalty * len(inputs) / batch_size) / len(inputs)
+
+    def catch_up(self, n_steps, flow, workspace, spent):
+        """Count steps; let the selectors follow inputs and weights when it is time."""
+        self.step += n_steps
+        if self.step < self.next_refresh:
+            return
+        if self.step >= self.next_look:
+            self.network.learn(*flow(), MEMORY, spent)
+            self.next_look = self.step + min(LOOKS * self.gap, 1 + self.step // 4)
+        self.network.refresh(spent, workspace.n_threads)
+        self.next_refresh = self.step + min(self.gap, 1 + self.step // 4)
+
+    def forget_slots(self):
+        """Drop the optimiser's state, twice the size of the weights under Adam."""
+        for layer in self.network.layers:
+            layer.slots = []
+
+    def catch_up_now(self, workspace, spent):
+        """Leave the selectors in step with the weights."""
+        if self.next_refresh != self.step + 1:
+            self.network.refresh(spent, workspace.n_threads)
+
+
+def refresh_gap(network, n_entries):
+    """Steps between refreshes that keep them at REFRESH_SHARE of the work.
+
+    n_entries : mean number of entries of an input row.
+    """
+    work = cost = 0
+    for layer in network.layers:
+        selector = layer.selector
+        work += 3 * n_entries * selector.n_active
+        work += sum(selector.costs(n_entries, 1, selector.n_candidates or selector.n_out))
+        cost += selector.refresh_cost()
+        n_entries = selector.n_active
+    return max(1, int(np.ceil(cost / (REFRESH_SHARE * NOMINAL_BATCH * work))))
+
+
+def squared_norm(network):
+    """Sum of the squared weights, biases left out."""
+    return sum(
+        float(np.einsum("ij,ij->", layer.W, layer.W, dtype=np.float64)) for layer in network.layers
+    )

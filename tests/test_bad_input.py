@@ -1,0 +1,266 @@
+"""Bad input: an error that names the problem, and an estimator that is as it was."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 8))
+Y = RNG.permutation(np.arange(60) % 3)
+TARGET = np.abs(X[:, 0])
+ONES = np.ones(60)
+
+
+def make(cls=LSHMLPClassifier, **params):
+    defaults = {
+        "hidden_layer_sizes": (32,), "selector": "lsh", "density": 0.25, "max_iter": 2,
+        "n_threads": 1, "random_state": 0,
+    }  # fmt: skip
+    return cls(**defaults | params)
+
+
+def target_of(cls):
+    return Y if cls is LSHMLPClassifier else TARGET
+
+
+def with_entry(value, to_input=np.array):
+    bad = X.copy()
+    bad[3, 2] = value
+    return to_input(bad)
+
+
+def weights(value):
+    bad = ONES.copy()
+    bad[5] = value
+    return bad
+
+
+def assert_unchanged_by(model, calls, match):
+    """Every call fails with a message that matches, and predicts as before, to the bit."""
+    X_before, n_features, names = X.copy(), model.n_features_in_, set(vars(model))
+    expected, coefs = model.predict(X), [W.copy() for W in model.coefs_]
+    params = model.get_params()
+    for call in calls:
+        with pytest.raises((ValueError, TypeError), match=match):
+            call(model)
+        model.set_params(**params)
+        np.testing.assert_array_equal(model.predict(X), expected)
+        for W, before in zip(model.coefs_, coefs, strict=True):
+            np.testing.assert_array_equal(W, before)
+        assert model.n_features_in_ == n_features and set(vars(model)) == names
+    np.testing.assert_array_equal(X, X_before)
+
+
+BAD_PARAMETERS = [
+    ("selector", "nearest"), ("selector", None), ("selector", ["lsh", "lsh"]),
+    ("selector", ["nearest"]), ("selector", []),
+    ("activation", "softplus"), ("activation", ["relu", "relu"]), ("activation", ["softplus"]),
+    ("hash_function", "md5"), ("hash_function", None),
+    ("solver", "rmsprop"), ("solver", "lbfgs"),
+    ("density", 0), ("density", 0.0), ("density", 1.5), ("density", -0.1), ("density", np.nan),
+    ("density", "half"), ("density", [0.1, 0.1]), ("density", [0.0]), ("density", []),
+    ("n_hashes", 0), ("n_hashes", 64), ("n_hashes", 2.5), ("n_tables", 0), ("n_tables", -1),
+    ("n_probes", 0), ("n_probes", 1.5), ("n_candidates", -1), ("sketch_size", 0),
+    ("sketch_size", -3), ("asynchronous", "yes"), ("n_threads", 0), ("n_threads", 1.5),
+    ("hidden_layer_sizes", (0,)), ("hidden_layer_sizes", (10, -3)), ("batch_size", 0),
+    ("alpha", -1e-3), ("alpha", np.nan), ("learning_rate_init", 0.0), ("learning_rate", "fast"),
+    ("max_iter", 0), ("tol", -1.0), ("momentum", 1.5), ("beta_1", 1.0), ("beta_2", -0.1),
+    ("epsilon", 0.0), ("validation_fraction", 1.0), ("n_iter_no_change", 0),
+    ("power_t", -1.0), ("random_state", "seed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, value", BAD_PARAMETERS, ids=lambda v: str(v))
+@pytest.mark.parametrize("cls", [LSHMLPClassifier, LSHMLPRegressor])
+def test_bad_parameter(cls, name, value):
+    y = target_of(cls)
+    bad = {name: value}
+    unfitted = make(cls, **bad)
+    with pytest.raises((ValueError, TypeError), match=name):
+        unfitted.fit(X, y)
+    assert not hasattr(unfitted, "coefs_")
+    assert_unchanged_by(
+        make(cls).fit(X, y),
+        [
+            lambda model: model.set_params(**bad).partial_fit(X, y),
+            lambda model: model.set_params(**bad).fit(X, y),
+            lambda model: model.set_params(**bad, warm_start=True).fit(X, y),
+        ],
+        match=name,
+    )
+
+
+@pytest.mark.parametrize("cls", [LSHMLPClassifier, LSHMLPRegressor])
+def test_lbfgs_is_refused_with_the_reason(cls):
+    with pytest.raises(ValueError, match=r"(?is)(?=.*lbfgs).*(full|batch|stochastic|sparse|lazy)"):
+        make(cls, solver="lbfgs").fit(X, target_of(cls))
+
+
+@pytest.mark.parametrize("name, value", [("class_weight", "heavy"), ("class_weight", {0: -1.0})])
+def test_bad_class_weight(name, value):
+    with pytest.raises((ValueError, TypeError), match=name):
+        make(**{name: value}).fit(X, Y)
+
+
+def test_bad_loss():
+    with pytest.raises(ValueError, match="loss"):
+        make(LSHMLPRegressor, loss="hinge").fit(X, TARGET)
+
+
+BAD_DATA = {  # name: (X, y or None for a good one, sample_weight, what the message mentions)
+    "nan": (with_entry(np.nan), None, None, "NaN"),
+    "inf": (with_entry(np.inf), None, None, "infinity|inf"),
+    "nan in csr": (with_entry(np.nan, sp.csr_array), None, None, "NaN"),
+    "inf in csr": (with_entry(np.inf, sp.csr_array), None, None, "infinity|inf"),
+    "nan in csc": (with_entry(np.nan, sp.csc_array), None, None, "NaN"),
+    "too large for float32": (with_entry(1e60), None, None, "(?i)float32|infinity|large"),
+    "text": (np.full((60, 8), "a"), None, None, "(?i)convert|numeric|string"),
+    "complex": (X + 1j, None, None, "(?i)complex"),
+    "empty": (X[:0], [], None, "(?i)sample"),
+    "empty csr": (sp.csr_array((0, 8)), [], None, "(?i)sample"),
+    "no features": (X[:, :0], None, None, "(?i)feature"),
+    "one-dimensional": (X[:, 0], None, None, "(?i)2D"),
+    "y too short": (X, Y[:-1], None, "(?i)inconsistent|samples|length"),
+    "ragged y": (X, [[0]] * 30 + [[0, 1]] * 30, None,
+                 "(?i)inhomogeneous|sequence|ragged|legacy|label"),
+    "nan in y": (X, np.where(np.arange(60) == 7, np.nan, Y), None, "NaN"),
+    "no y": (X, "none", None, "(?i)y"),
+    "negative weight": (X, None, weights(-1.0), "(?i)negative"),
+    "nan weight": (X, None, weights(np.nan), "(?i)weight"),
+    "inf weight": (X, None, weights(np.inf), "(?i)weight"),
+    "no weight": (X, None, 0 * ONES, "(?i)weight"),
+    "weights too few": (X, None, ONES[:-1], "(?i)weight"),
+    "weights two-dimensional": (X, None, np.ones((60, 2)), "(?i)weight"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+@pytest.mark.parametrize("cls", [LSHMLPClassifier, LSHMLPRegressor])
+def test_bad_data(cls, case):
+    bad_X, bad_y, sample_weight, match = BAD_DATA[case]
+    good = target_of(cls)
+    if bad_y is None:
+        bad_y = good[: bad_X.shape[0]]
+    elif isinstance(bad_y, str):
+        bad_y = None
+    elif len(bad_y) == len(Y) - 1:
+        bad_y = good[:-1]
+
+    def fit(model):
+        model.fit(bad_X, bad_y, sample_weight=sample_weight)
+
+    with pytest.raises((ValueError, TypeError), match=match):
+        fit(make(cls))
+    assert_unchanged_by(
+        make(cls).fit(X, good),
+        [
+            lambda model: model.partial_fit(bad_X, bad_y, sample_weight=sample_weight),
+            lambda model: fit(model.set_params(warm_start=True)),
+            fit,
+        ],
+        match=match,
+    )
+
+
+@pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("cls", [LSHMLPClassifier, LSHMLPRegressor])
+def test_wrong_feature_count(cls, to_input):
+    y = target_of(cls)
+    narrow = to_input(X[:, :5])
+    assert_unchanged_by(
+        make(cls).fit(X, y),
+        [
+            lambda model: model.predict(narrow),
+            lambda model: model.score(narrow, y),
+            lambda model: model.partial_fit(narrow, y),
+            lambda model: model.set_params(warm_start=True).fit(narrow, y),
+        ],
+        match="5 features.*8 features",
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+def test_prediction_refuses_what_is_not_finite(to_input, value):
+    model = make().fit(X, Y)
+    for method in (model.predict, model.predict_proba, model.decision_function):
+        with pytest.raises(ValueError, match=r"NaN|inf"):
+            method(with_entry(value, to_input))
+
+
+def test_classes_that_do_not_fit():
+    unseen = np.where(np.arange(60) < 5, 9, Y)
+    assert_unchanged_by(
+        make().fit(X, Y),
+        [
+            lambda model: model.partial_fit(X, unseen),
+            lambda model: model.partial_fit(X, Y, classes=[0, 1]),
+            lambda model: model.set_params(warm_start=True).fit(X, unseen),
+        ],
+        match="(?i)class",
+    )
+    with pytest.raises(ValueError, match=r"(?i)class"):
+        make().partial_fit(X, unseen, classes=[0, 1, 2])
+
+
+def test_other_targets_than_before():
+    two = np.column_stack([TARGET, TARGET])
+    assert_unchanged_by(
+        make(LSHMLPRegressor).fit(X, TARGET),
+        [
+            lambda model: model.partial_fit(X, two),
+            lambda model: model.set_params(warm_start=True).fit(X, two),
+        ],
+        match="(?i)output|target",
+    )
+
+
+def test_other_layers_than_before():
+    assert_unchanged_by(
+        make().fit(X, Y),
+        [
+            lambda model: model.set_params(hidden_layer_sizes=(16,)).partial_fit(X, Y),
+            lambda model: model.set_params(hidden_layer_sizes=(16,), warm_start=True).fit(X, Y),
+        ],
+        match="hidden_layer_sizes",
+    )
+
+
+def test_poisson_needs_counts():
+    model = make(LSHMLPRegressor, loss="poisson").fit(X, TARGET)
+    assert_unchanged_by(
+        model,
+        [
+            lambda model: model.partial_fit(X, -TARGET),
+            lambda model: model.set_params(warm_start=True).fit(X, -TARGET),
+            lambda model: model.fit(X, -TARGET),
+        ],
+        match="(?i)negative|non-negative|poisson|y >= 0",
+    )
+
+
+@pytest.mark.parametrize("cls", [LSHMLPClassifier, LSHMLPRegressor])
+def test_partial_fit_has_no_early_stopping(cls):
+    y = target_of(cls)
+    assert_unchanged_by(
+        make(cls).fit(X, y),
+        [lambda model: model.set_params(early_stopping=True).partial_fit(X, y)],
+        match="early_stopping",
+    )
+
+
+def test_diverging_training_is_an_error():
+    diverging = {"solver": "sgd", "learning_rate_init": 1e30, "momentum": 0.9}
+    with np.errstate(all="ignore"):
+        with pytest.raises(ValueError, match=r"(?i)finite"):
+            make(LSHMLPRegressor, **diverging, max_iter=20).fit(X, TARGET)
+
+
+def test_clone_of_a_bad_estimator_is_as_bad():
+    with pytest.raises(ValueError, match="density"):
+        clone(make(density=7.0)).fit(X, Y)

@@ -1,0 +1,466 @@
+"""The two estimators through their public API."""
+
+import pickle
+import tracemalloc
+
+import joblib
+import numpy as np
+import pytest
+import reference as ref
+import scipy.sparse as sp
+from scipy.special import expit, softmax
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_classification, make_multilabel_classification
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:.*fit-time.*"),
+]
+
+SELECTORS = ["dense", "topk", "lsh", "sketch", "auto"]
+CONFIGURATIONS = [
+    {}, {"selector": "lsh"}, {"selector": "sketch"}, {"selector": "topk"}, {"n_threads": 2},
+]  # fmt: skip
+
+DIGITS, DIGIT = load_digits(return_X_y=True)
+DIGITS /= 16  # multiples of 1/16: the same numbers in float32 and float64
+X_TRAIN, X_TEST, Y_TRAIN, Y_TEST = train_test_split(
+    DIGITS, DIGIT, test_size=0.2, random_state=0, stratify=DIGIT
+)
+X, Y = X_TRAIN[:400], Y_TRAIN[:400]
+TARGET = np.column_stack([X[:, 20:40].sum(axis=1) / 5, X[:, 10] - X[:, 50]])
+
+
+def small(cls=LSHMLPClassifier, **params):
+    defaults = {
+        "hidden_layer_sizes": (64,), "density": 0.25, "max_iter": 5, "batch_size": 50,
+        "learning_rate_init": 0.005, "n_threads": 1, "random_state": 0,
+    }  # fmt: skip
+    return cls(**defaults | params)
+
+
+def ten_classes():
+    return small(), Y
+
+
+def multi_output():
+    return small(LSHMLPRegressor), TARGET
+
+
+def assert_same_parameters(a, b):
+    for p, q in zip(a.coefs_ + a.intercepts_, b.coefs_ + b.intercepts_, strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
+@parametrize_with_checks(
+    [cls(**c) for cls in (LSHMLPClassifier, LSHMLPRegressor) for c in CONFIGURATIONS]
+)
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+# ---- Targets ----------------------------------------------------------------------------------
+
+
+def test_multiclass_with_string_labels():
+    labels = np.array([f"digit {d}" for d in Y])
+    model = small(max_iter=20).fit(X, labels)
+    np.testing.assert_array_equal(model.classes_, np.unique(labels))
+    scores, proba = model.decision_function(X), model.predict_proba(X)
+    assert scores.shape == proba.shape == (len(X), 10)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(proba, softmax(scores, axis=1), atol=1e-5)
+    np.testing.assert_allclose(model.predict_log_proba(X), np.log(proba), atol=1e-3)
+    np.testing.assert_array_equal(model.predict(X), model.classes_[proba.argmax(axis=1)])
+    assert model.score(X, labels) == np.mean(model.predict(X) == labels) > 0.95
+    assert model.out_activation_ == "softmax" and model.n_outputs_ == 10
+
+
+def test_binary():
+    labels = np.where(Y < 5, "low", "high")
+    model = small(max_iter=20).fit(X, labels)
+    scores, proba = model.decision_function(X), model.predict_proba(X)
+    assert scores.shape == (len(X),) and proba.shape == (len(X), 2)
+    np.testing.assert_allclose(proba[:, 1], expit(scores), atol=1e-5)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(model.predict(X), model.classes_[(scores > 0).astype(int)])
+    assert model.score(X, labels) > 0.95
+    assert model.out_activation_ == "logistic" and model.n_outputs_ == 1
+
+
+@pytest.mark.parametrize("to_target", [np.asarray, sp.csr_matrix], ids=["dense", "csr"])
+def test_multilabel(to_target):
+    X, Y = make_multilabel_classification(300, 20, n_classes=4, random_state=0)
+    X = X / X.max()
+    model = small(max_iter=60, density=0.5).fit(X, to_target(Y))
+    scores, proba, predicted = model.decision_function(X), model.predict_proba(X), model.predict(X)
+    predicted = predicted.toarray() if sp.issparse(predicted) else predicted
+    assert scores.shape == proba.shape == predicted.shape == Y.shape
+    np.testing.assert_allclose(proba, expit(scores), atol=1e-5)
+    np.testing.assert_array_equal(predicted, scores > 0)
+    assert np.mean(predicted == Y) > 0.85
+    assert_same_parameters(model, small(max_iter=60, density=0.5).fit(X, Y))
+
+
+def test_multi_output_regression():
+    model = small(LSHMLPRegressor, max_iter=60).fit(X, TARGET)
+    assert model.predict(X).shape == TARGET.shape and model.n_outputs_ == 2
+    assert model.score(X, TARGET) > 0.8
+    assert small(LSHMLPRegressor).fit(X, TARGET[:, 0]).predict(X).shape == (len(X),)
+
+
+def test_poisson_regression():
+    counts = np.random.default_rng(0).poisson(np.exp(TARGET[:, 0] - 1))
+    model = small(LSHMLPRegressor, loss="poisson", max_iter=40).fit(X, counts)
+    predicted = model.predict(X)
+    assert np.all(predicted > 0) and model.out_activation_ == "exp"
+    assert predicted.mean() == pytest.approx(counts.mean(), rel=0.2)
+    assert model.score(X, counts) > 0.2
+
+
+# ---- Inputs -----------------------------------------------------------------------------------
+
+
+def int64_indices(X):
+    X = sp.csr_array(X)
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    return X
+
+
+def unsorted_with_duplicates(X):
+    X = sp.coo_array(X)
+    order = np.random.default_rng(0).permutation(2 * X.nnz)
+    row, col = np.tile(X.row, 2)[order], np.tile(X.col, 2)[order]
+    return sp.coo_array((np.tile(X.data / 2, 2)[order], (row, col)), shape=X.shape)
+
+
+FORMATS = [
+    sp.csr_array, sp.csr_matrix, sp.csc_array, sp.coo_array, int64_indices,
+    unsorted_with_duplicates,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("selector", ["dense", "topk", "lsh", "sketch"])
+def test_sparse_input_is_as_good_as_dense(selector):
+    dense = small(selector=selector).fit(X, Y)
+    expected = small(selector=selector).fit(sp.csr_array(X), Y)
+    agreement = 0.95  # a tie decided the other way changes an active set
+    if selector == "dense":
+        agreement = 1.0
+        np.testing.assert_allclose(expected.predict_proba(X), dense.predict_proba(X), atol=1e-3)
+    assert np.mean(expected.predict(X) == dense.predict(X)) >= agreement
+    for to_input in FORMATS:
+        other = small(selector=selector).fit(to_input(X), Y)
+        assert_same_parameters(other, expected)
+        close = np.isclose(
+            dense.decision_function(to_input(X)), dense.decision_function(X), atol=1e-4
+        )
+        assert np.mean(close.all(axis=1)) >= agreement
+
+
+@pytest.mark.parametrize("case", [ten_classes, multi_output])
+def test_input_precision_and_order_do_not_matter(case):
+    model, y = case()
+    expected = model.fit(X, y).predict(X)
+    for given in (X.astype(np.float32), np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]):
+        other = clone(model).fit(given, y)
+        np.testing.assert_allclose(other.predict(given), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("selector", ["lsh", "sketch", "topk"])
+def test_wide_sparse_input_never_becomes_dense(selector):
+    n, n_features, n_words = 1000, 100_000, 40
+    rng = np.random.default_rng(0)
+    y = rng.integers(4, size=n)
+    topic = y[:, None] * 1000 + rng.integers(30, size=(n, n_words // 2))
+    noise = rng.integers(n_features, size=(n, n_words // 2))
+    row, col = np.repeat(np.arange(n), n_words), np.hstack([topic, noise]).ravel()
+    wide = sp.csr_array((np.ones(row.size, np.float32), (row, col)), shape=(n, n_features))
+    model = small(selector=selector, hidden_layer_sizes=(32,), max_iter=8)
+    tracemalloc.start()
+    try:
+        model.fit(wide, y)
+        score, peak = model.score(wide, y), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert score > 0.9
+    assert peak < 250e6  # the float32 dense input alone would take 400 MB, the weights take 13
+
+
+# ---- Weights ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("case", [ten_classes, multi_output])
+def test_zero_weight_is_a_removed_row(case, to_input):
+    model, y = case()
+    keep = np.random.default_rng(0).random(len(X)) < 0.7
+    weighted = clone(model).fit(to_input(X), y, sample_weight=keep.astype(float))
+    assert_same_parameters(weighted, clone(model).fit(to_input(X[keep]), y[keep]))
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 5.0, 3: 0.5}])
+def test_class_weight_is_sample_weight(class_weight):
+    y = np.where(Y > 2, 3, Y)
+    sample_weight = np.linspace(0.5, 1.5, len(y))
+    weight = compute_sample_weight(class_weight, y)
+    model = small(class_weight=class_weight)
+    for given, same in ((None, weight), (sample_weight, weight * sample_weight)):
+        ours = clone(model).fit(X, y, sample_weight=given)
+        plain = small().fit(X, y, sample_weight=same)
+        np.testing.assert_allclose(ours.predict_proba(X), plain.predict_proba(X), atol=1e-3)
+
+
+def test_class_weight_shifts_predictions():
+    y = Y == 8
+    few = small(class_weight={False: 1.0, True: 0.01}, max_iter=10).fit(X, y).predict(X).sum()
+    many = small(class_weight={False: 0.01, True: 1.0}, max_iter=10).fit(X, y).predict(X).sum()
+    assert few < many
+
+
+# ---- Schedules --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [ten_classes, multi_output])
+def test_partial_fit_improves(case):
+    model, y = case()
+    arguments = {"classes": np.arange(10)} if case is ten_classes else {}
+    model.partial_fit(X, y, **arguments)
+    first, loss = model.score(X, y), model.loss_
+    for _ in range(15):
+        assert model.partial_fit(X, y) is model
+    assert model.score(X, y) > first and model.loss_ < loss
+    assert model.t_ == 16 * len(X) and len(model.loss_curve_) == 16
+
+
+def test_partial_fit_needs_classes_first():
+    with pytest.raises(ValueError, match="classes"):
+        small().partial_fit(X, Y)
+    model = small().partial_fit(X[Y < 3], Y[Y < 3], classes=np.arange(10))
+    assert model.predict_proba(X).shape == (len(X), 10)
+
+
+@pytest.mark.parametrize("case", [ten_classes, multi_output])
+def test_warm_start_goes_on(case):
+    model, y = case()
+    warm = clone(model).set_params(warm_start=True, max_iter=3).fit(X, y)
+    loss = warm.loss_
+    assert_same_parameters(warm, clone(model).set_params(max_iter=3).fit(X, y))
+    warm.fit(X, y)
+    assert warm.loss_ < loss and len(warm.loss_curve_) == 6
+    cold = clone(model).set_params(max_iter=3).fit(X, y).fit(X, y)
+    assert cold.loss_ == pytest.approx(loss) and len(cold.loss_curve_) == 3
+
+
+@pytest.mark.parametrize("case", [ten_classes, multi_output])
+def test_early_stopping(case):
+    model, y = case()
+    stopped = clone(model).set_params(
+        early_stopping=True, max_iter=200, n_iter_no_change=3, tol=1e-2, learning_rate_init=0.02
+    )
+    stopped.fit(X, y)
+    assert len(stopped.validation_scores_) == stopped.n_iter_ < 200
+    assert stopped.best_validation_score_ == max(stopped.validation_scores_)
+    assert stopped.best_loss_ is None
+    model.fit(X, y)
+    assert model.validation_scores_ is None and model.best_loss_ == min(model.loss_curve_)
+
+
+@pytest.mark.parametrize("solver, rate", [("adam", 0.005), ("sgd", 0.05), ("adagrad", 0.05)])
+@pytest.mark.parametrize("selector", ["dense", "topk", "lsh", "sketch"])
+def test_solvers_learn(solver, rate, selector):
+    model = small(solver=solver, learning_rate_init=rate, selector=selector, max_iter=20)
+    assert model.fit(X, Y).score(X, Y) > 0.9
+    assert model.loss_curve_[-1] < 0.5 * model.loss_curve_[0]
+
+
+@pytest.mark.parametrize("activation", ref.ACTIVATIONS)
+@pytest.mark.parametrize("selector", ["dense", "topk", "sketch"])
+def test_activations_learn(activation, selector):
+    model = small(activation=activation, selector=selector, density=0.5, max_iter=30)
+    assert model.fit(X, Y).score(X, Y) > 0.9
+
+
+def test_parameters_per_layer():
+    lists = {
+        "selector": ["dense", "sketch"], "density": [1.0, 0.25], "activation": ["tanh", "relu"],
+    }  # fmt: skip
+    model = small(hidden_layer_sizes=(32, 64), max_iter=20, **lists).fit(X, Y)
+    assert model.score(X, Y) > 0.9
+    assert model.get_params()["selector"] == ["dense", "sketch"]
+    single = {"selector": "sketch", "density": 0.25, "activation": "relu"}
+    double = {name: [value] * 2 for name, value in single.items()}
+    assert_same_parameters(
+        small(hidden_layer_sizes=(32, 64), **single).fit(X, Y),
+        small(hidden_layer_sizes=(32, 64), **double).fit(X, Y),
+    )
+
+
+# ---- What is computed -------------------------------------------------------------------------
+
+
+def transposed(model):
+    return [W.T.astype(float) for W in model.coefs_], [b.astype(float) for b in model.intercepts_]
+
+
+def winners(Ws, bs, X, activations, counts):
+    """Masks of the counts[l] largest pre-activations, layer by layer, or None where 0."""
+    active = [None] * len(counts)
+    for layer, count in enumerate(counts):
+        pre = ref.forward(Ws, bs, X, activations, active)[0]
+        active[layer] = ref.top_k(pre[layer], count) if count else None
+    return active
+
+
+@pytest.mark.parametrize("activation", [*ref.ACTIVATIONS, ["tanh", "relu"]], ids=str)
+@pytest.mark.parametrize("selector, counts", [("dense", [0, 0]), ("topk", [8, 16])])
+def test_predictions_equal_the_oracle(activation, selector, counts):
+    model = small(hidden_layer_sizes=(32, 64), activation=activation, selector=selector)
+    Ws, bs = transposed(model.fit(X, Y))
+    active = winners(Ws, bs, X, activation, counts)
+    close = np.isclose(
+        model.decision_function(X), ref.forward(Ws, bs, X, activation, active)[2], atol=1e-4
+    )
+    assert np.mean(close.all(axis=1)) > 0.98  # float32 may decide a tie the other way
+
+
+@pytest.mark.parametrize("selector, counts", [("dense", [0, 0]), ("topk", [8, 16])])
+@pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("loss", ref.LOSSES)
+def test_one_step_equals_the_oracle(loss, to_input, selector, counts):
+    rng = np.random.default_rng(0)
+    classify = loss in ("softmax", "logistic")
+    model = small(
+        LSHMLPClassifier if classify else LSHMLPRegressor,
+        hidden_layer_sizes=(32, 64), selector=selector, solver="sgd", momentum=0.0,
+        learning_rate_init=0.5, batch_size=40, alpha=0.1 if selector == "dense" else 0.0,
+        **({} if classify else {"loss": loss}),
+    )  # fmt: skip
+    X, weight = rng.normal(size=(40, 12)), rng.uniform(0.1, 2, 40)
+    if loss == "softmax":
+        y = rng.permutation(np.arange(40) % 4)
+        target = np.eye(4)[y]
+    elif loss == "logistic":
+        y = rng.permutation(np.arange(40) % 2)
+        target = y[:, None]
+    else:
+        y = target = rng.poisson(1.0, size=(40, 2)).astype(float)
+    model.partial_fit(to_input(X), y, **({"classes": np.unique(y)} if classify else {}))
+    Ws, bs = transposed(model)
+    active = winners(Ws, bs, X, "relu", counts)
+    value, dWs, dbs = ref.gradients(Ws, bs, X, target, loss, "relu", active, weight, model.alpha)
+    new_Ws, new_bs = transposed(model.partial_fit(to_input(X), y, sample_weight=weight))
+    for old, new, slope in zip(Ws + bs, new_Ws + new_bs, dWs + dbs, strict=True):
+        np.testing.assert_allclose(new, old - 0.5 * slope, rtol=1e-4, atol=1e-5)
+    if loss != "squared_error":  # scikit-learn reports that one as a mean over the outputs
+        assert model.loss_ == pytest.approx(value, rel=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_same_bits_at_any_thread_count(selector, solver):
+    fits = [
+        small(selector=selector, solver=solver, hidden_layer_sizes=(64, 128), n_threads=n)
+        for n in (1, 2, 2)
+    ]
+    one, *others = [model.fit(X, Y) for model in fits]
+    for other in others:
+        assert_same_parameters(one, other)
+        np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+        assert one.loss_curve_ == other.loss_curve_
+        assert one.n_multiplications_ == other.n_multiplications_
+    assert_same_parameters(one, one.fit(X, Y))
+
+
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_a_row_is_predicted_alone(selector):
+    model = small(selector=selector, hidden_layer_sizes=(64, 128)).fit(X, Y)
+    expected, order = model.decision_function(X), np.random.default_rng(0).permutation(len(X))
+    np.testing.assert_allclose(model.decision_function(X[order]), expected[order], atol=1e-6)
+    alone = np.vstack([model.decision_function(X[i : i + 1]) for i in range(50)])
+    np.testing.assert_allclose(alone, expected[:50], atol=1e-6)
+
+
+COSTS = {"forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense"}
+
+
+def spent(model):
+    cost = model.n_multiplications_
+    assert set(cost) == COSTS and all(value >= 0 for value in cost.values())
+    return sum(value for name, value in cost.items() if name != "dense") / cost["dense"]
+
+
+def test_multiplications():
+    wide = {"hidden_layer_sizes": (1000, 1000), "density": 0.05, "max_iter": 2}
+    dense = small(**wide, selector="dense").fit(X, Y)
+    assert 0.3 < spent(dense) <= 1.01
+    assert all(dense.n_multiplications_[part] == 0 for part in ("hashing", "ranking", "refresh"))
+    for selector in ("lsh", "sketch"):
+        model = small(**wide, selector=selector).fit(X, Y)
+        assert spent(model) < 0.25
+        assert model.n_multiplications_["dense"] == dense.n_multiplications_["dense"]
+    assert model.n_multiplications_["hashing"] == 0 < model.n_multiplications_["ranking"]
+    longer = small(**wide | {"max_iter": 4}, selector="dense").fit(X, Y)
+    assert longer.n_multiplications_["dense"] == 2 * dense.n_multiplications_["dense"]
+
+
+@pytest.mark.parametrize(
+    "selector, bar", [("dense", 0.95), ("topk", 0.93), ("sketch", 0.93), ("lsh", 0.93)]
+)
+def test_digits(selector, bar):
+    model = small(hidden_layer_sizes=(500,), density=0.1, max_iter=15, selector=selector)
+    model.set_params(learning_rate_init=0.002).fit(X_TRAIN, Y_TRAIN)
+    assert model.score(X_TEST, Y_TEST) >= bar
+
+
+@pytest.mark.parametrize("solver, rate", [("adam", 0.001), ("sgd", 0.002), ("adagrad", 0.01)])
+@pytest.mark.parametrize("selector", ["lsh", "sketch"])
+def test_asynchronous_training(selector, solver, rate):
+    model = small(
+        asynchronous=True, n_threads=2, hidden_layer_sizes=(500,), density=0.1, max_iter=15,
+        selector=selector, solver=solver, learning_rate_init=rate,
+    )  # fmt: skip
+    assert model.fit(X_TRAIN, Y_TRAIN).score(X_TEST, Y_TEST) >= 0.9
+
+
+# ---- In scikit-learn's company ----------------------------------------------------------------
+
+
+def test_grid_search_in_a_pipeline():
+    X, y = make_classification(200, 10, random_state=0)
+    model = make_pipeline(StandardScaler(), small(selector="lsh"))
+    grid = {"lshmlpclassifier__density": [0.1, 0.5], "lshmlpclassifier__n_hashes": [4, 6]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
+    assert search.score(X, y) > 0.8
+    assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
+
+
+@pytest.mark.parametrize("selector", SELECTORS)
+@pytest.mark.parametrize("case", [ten_classes, multi_output])
+def test_clone_pickle_and_state(case, selector, tmp_path):
+    model, y = case()
+    model.set_params(selector=selector, hash_function="simhash")
+    copy = clone(model)
+    assert copy.get_params() == model.get_params() and not hasattr(copy, "coefs_")
+    expected = model.fit(X, y).predict(X)
+
+    names, state = set(vars(model)), joblib.hash(vars(model))
+    for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        if hasattr(model, method):
+            getattr(model, method)(X)
+    model.score(X, y)
+    assert set(vars(model)) == names and joblib.hash(vars(model)) == state
+
+    restored = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(restored.predict(X), expected)
+    np.testing.assert_array_equal(restored.fit(X, y).predict(X), expected)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    np.testing.assert_array_equal(mapped.predict(X), expected)
