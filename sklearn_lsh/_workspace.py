@@ -25,11 +25,14 @@ class Workspace:
             # 64 entries more keep two threads off one cache line.
             return np.zeros((n_threads, size + 64), dtype=dtype)
 
-        self.scores = per_thread(2 * (n_out + PANEL), np.float32)
+        self.scores = per_thread(n_out + PANEL, np.float32)
+        self.edge_scores = per_thread(n_out, np.float32)
+        self.bins = per_thread(n_out, np.int8)
         self.query = per_thread(max(s.rank for s in selectors), np.float32)
         self.projections = per_thread(n_tables * max(s.n_hashes for s in selectors), np.float32)
         self.ids = per_thread(n_out + 1, np.int32)
         self.positions = per_thread(n_out + 1, np.int32)
+        self.edge = per_thread(n_out + 1, np.int32)
         self.probes = per_thread(n_tables * n_probes, np.int32)
         self.heap_keys = per_thread(2 * n_probes + 2, np.float32)
         self.heap_sets = per_thread(2 * n_probes + 2, np.int32)
@@ -37,6 +40,7 @@ class Workspace:
         self.sums = per_thread(n_in, np.float64)
         self.touched = per_thread(n_in + 1, np.int32)
         self.marks = per_thread(n_in, np.int8)
+        self.ones = per_thread(n_in, np.int8)
         self.packed = per_thread(3 * n_in, np.float32)
         self.packed_sums = per_thread(n_in, np.float64)
         self.outputs = [

@@ -21,79 +21,86 @@ cdef extern from "simd.h" nogil:
     void lsh_axpy(float*, float, const float*, int)
     void lsh_score64(const float*, const float*, int, const float*, float*)
     void lsh_range(const float*, int, float*)
+    void lsh_bins(const float*, int, float, float, unsigned char*)
+    int LSH_LOWEST_BIT(uint64_t)
 
 lsh_detect()
 
 cdef enum:
     N_BINS = 256
-    FEW = 16            # bins this small are finished by selection
+    FEW = 24            # this many are finished by plain selection
 
 
-cdef float kth_largest(const float* scores, int n, int k, float* buffer) noexcept nogil:
-    """By refining a histogram around the answer: a few branch-free passes, no data movement."""
-    cdef int counts[N_BINS]
-    cdef float bounds[2]
-    cdef float scale, position, best
-    cdef int i, j, b, target, m, left = k
-    cdef const float* values = scores
-    while True:
-        lsh_range(values, n, bounds)
-        scale = N_BINS / (bounds[1] - bounds[0])
-        if not (bounds[1] > bounds[0]) or not (scale > 0 and scale < 1e30):
-            return bounds[0]
-        memset(counts, 0, sizeof(counts))
-        for i in range(n):
-            position = (values[i] - bounds[0]) * scale
-            b = <int> position if position < N_BINS else N_BINS - 1
-            counts[b if b > 0 else 0] += 1
-        target = N_BINS - 1
-        while target > 0 and counts[target] < left:
-            left -= counts[target]
-            target -= 1
-        m = 0
-        for i in range(n):
-            position = (values[i] - bounds[0]) * scale
-            b = <int> position if position < N_BINS else N_BINS - 1
-            buffer[m] = values[i]
-            m += (b if b > 0 else 0) == target
-        if m <= FEW:
-            for i in range(left):
-                j = i
-                for b in range(i + 1, m):
-                    if buffer[b] > buffer[j]:
-                        j = b
-                best = buffer[j]
-                buffer[j] = buffer[i]
-                buffer[i] = best
-            return buffer[left - 1]
-        if m == n:
-            return bounds[0]
-        values = buffer
-        n = m
+cdef int top_k(const float* scores, int n, int k, int32_t* ids, Scratch* scratch) noexcept nogil:
+    """Positions of the k largest scores, in no order; ties go to the lower position.
 
-
-cdef int top_k(float* scores, int n, int k, int32_t* ids, float* buffer) noexcept nogil:
-    """Positions of the k largest scores, ascending; ties go to the lower position.
-
-    ids has room for n + 1 entries, buffer for n + 1 floats.
+    A histogram tells which scores are in, which are out and which are on the edge; only the edge is
+    looked at again. Few passes, no branches that depend on the data. ids: room for n + 1.
     """
-    cdef int i, take, count = 0, ties = k
-    cdef float threshold
+    cdef int counts[4][N_BINS]
+    cdef float bounds[2]
+    cdef float scale
+    cdef int i, j, b, best, target, above, n_edge, count = 0
+    cdef const float* values = scores
+    cdef float* edge_scores = scratch.edge_scores
+    cdef int32_t* edge = scratch.edge
+    cdef int32_t id
     if k >= n:
         for i in range(n):
             ids[i] = i
         return n
-    threshold = kth_largest(scores, n, k, buffer)
-    for i in range(n):
-        ties -= scores[i] > threshold
-    for i in range(n):
-        take = scores[i] > threshold
-        if scores[i] == threshold and ties > 0:
-            ties -= 1
-            take = 1
-        ids[count] = i
-        count += take
-    return count if count < k else k
+    while True:
+        lsh_range(values, n, bounds)
+        scale = N_BINS / (bounds[1] - bounds[0])
+        if not (scale > 0 and scale < 1e30):
+            # All alike (or not finite): the first ones.
+            for i in range(k - count):
+                ids[count + i] = i if values == scores else edge[i]
+            return k
+        lsh_bins(values, n, bounds[0], scale, scratch.bins)
+        memset(counts, 0, sizeof(counts))
+        for i in range(0, n - 3, 4):
+            # Four tables: equal bins in a row do not wait for each other.
+            counts[0][scratch.bins[i]] += 1
+            counts[1][scratch.bins[i + 1]] += 1
+            counts[2][scratch.bins[i + 2]] += 1
+            counts[3][scratch.bins[i + 3]] += 1
+        for i in range(n & ~3, n):
+            counts[0][scratch.bins[i]] += 1
+        target = N_BINS
+        above = count
+        while True:
+            target -= 1
+            b = counts[0][target] + counts[1][target] + counts[2][target] + counts[3][target]
+            if above + b >= k or target == 0:
+                break
+            above += b
+        n_edge = 0
+        for i in range(n):
+            id = i if values == scores else edge[i]
+            b = scratch.bins[i]
+            ids[count] = id
+            count += b > target
+            edge[n_edge] = id
+            edge_scores[n_edge] = values[i]
+            n_edge += b == target
+        if n_edge <= FEW:
+            break
+        values = edge_scores
+        n = n_edge
+    while count < k:
+        best = 0
+        for j in range(1, n_edge):
+            # Not finite scores lose; positions ascend, so the first of equals is the lower.
+            if edge_scores[j] > edge_scores[best]:
+                best = j
+        ids[count] = edge[best]
+        count += 1
+        n_edge -= 1
+        for j in range(best, n_edge):
+            edge[j] = edge[j + 1]
+            edge_scores[j] = edge_scores[j + 1]
+    return k
 
 
 cdef void project_query(const SelectorView* selector, Row x, float* q) noexcept nogil:
@@ -133,13 +140,10 @@ cdef void sort_ids(int32_t* ids, int n, uint64_t* seen, int n_words) noexcept no
     for w in range(n_words):
         word = seen[w]
         seen[w] = 0
-        i = w << 6
         while word:
-            if word & 1:
-                ids[count] = i
-                count += 1
-            word >>= 1
-            i += 1
+            ids[count] = (w << 6) + LSH_LOWEST_BIT(word)
+            count += 1
+            word &= word - 1
 
 
 cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* active,
@@ -147,37 +151,27 @@ cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* ac
     """Write the sorted active set; return its size. n_ranked: neurons that were scored."""
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_active, s, count
-    cdef int32_t* ids = scratch.ids
-    cdef float* buffer = scratch.scores + n + PANEL
-    if selector.kind == TABLES:
+    cdef int32_t* chosen = scratch.positions
+    cdef float* scores = scratch.scores
+    if selector.kind == TOPK:
+        preactivations(layer, x, NULL, n, scores)
+    else:
         project_query(selector, x, scratch.query)
-        n = candidates(selector, scratch, ids)
-        if n > k:
-            score_candidates(layer, x, scratch.query, ids, n, scratch.scores)
-    elif selector.kind == SKETCH:
-        project_query(selector, x, scratch.query)
+    if selector.kind == SKETCH:
         for s in range((n + PANEL - 1) // PANEL):
             lsh_score64(selector.panels + <int64_t> s * PANEL * selector.rank, scratch.query,
-                        selector.rank, selector.offsets + s * PANEL, scratch.scores + s * PANEL)
-    else:
-        preactivations(layer, x, NULL, n, scratch.scores)
-    n_ranked[0] = n
-    if selector.kind == TABLES and n <= k:
-        n_ranked[0] = 0
-        memcpy(active, ids, n * sizeof(int32_t))
-        sort_ids(active, n, scratch.seen, (selector.n_out + 63) >> 6)
-        return n
-    if selector.by_magnitude:
+                        selector.rank, selector.offsets + s * PANEL, scores + s * PANEL)
+    elif selector.kind == TABLES:
+        n = candidates(selector, scratch, scratch.ids)
+        if n > k:
+            score_candidates(layer, x, scratch.query, scratch.ids, n, scores)
+    n_ranked[0] = n if n > k else 0
+    if selector.by_magnitude and n > k:
         for s in range(n):
-            scratch.scores[s] = fabsf(scratch.scores[s])
-    if selector.kind != TABLES:
-        count = top_k(scratch.scores, n, k, ids, buffer)
-        memcpy(active, ids, count * sizeof(int32_t))
-        return count
-    # The positions found index the candidates, which stand in ids itself.
-    count = top_k(scratch.scores, n, k, scratch.positions, buffer)
+            scores[s] = fabsf(scores[s])
+    count = top_k(scores, n, k, chosen, scratch)
     for s in range(count):
-        active[s] = ids[scratch.positions[s]]
+        active[s] = scratch.ids[chosen[s]] if selector.kind == TABLES else chosen[s]
     sort_ids(active, count, scratch.seen, (selector.n_out + 63) >> 6)
     return count
 

@@ -18,22 +18,54 @@ from sklearn_lsh._kernels._views cimport (
 cdef extern from "simd.h" nogil:
     void lsh_detect()
     void lsh_axpy4(double*, const double*, const float*, const float*, const float*, const float*, int)
-    void lsh_adam(float*, float*, float*, const double*, int, double, double, float, float, float,
-                  float)
-    void lsh_sgd(float*, float*, const double*, int, double, double, float, float, int)
-    void lsh_adagrad(float*, float*, const double*, int, double, double, float, float)
+    void lsh_adam(const char*, float*, float*, float*, const double*, int, double, double, float,
+                  float, float, float)
+    void lsh_sgd(const char*, float*, float*, const double*, int, double, double, float, float, int)
+    void lsh_adagrad(const char*, float*, float*, const double*, int, double, double, float, float)
 
 lsh_detect()
 
 
-cdef void step_entries(float* w, float* s0, float* s1, const double* g, int n, const StepView* step,
-                       double scale, double decay) noexcept nogil:
+cdef enum:
+    # A row is stepped whole, under a mask, unless its touched entries are fewer than one in SPARSE.
+    SPARSE = 16
+
+
+cdef void step_entries(const char* on, float* w, float* s0, float* s1, const double* g, int n,
+                       const StepView* step, double scale, double decay) noexcept nogil:
     if step.kind == ADAM:
-        lsh_adam(w, s0, s1, g, n, scale, decay, step.rate, step.beta1, step.beta2, step.epsilon)
+        lsh_adam(on, w, s0, s1, g, n, scale, decay, step.rate, step.beta1, step.beta2, step.epsilon)
     elif step.kind == SGD:
-        lsh_sgd(w, s0, g, n, scale, decay, step.rate, step.beta1, step.nesterov)
+        lsh_sgd(on, w, s0, g, n, scale, decay, step.rate, step.beta1, step.nesterov)
     else:
-        lsh_adagrad(w, s0, g, n, scale, decay, step.rate, step.epsilon)
+        lsh_adagrad(on, w, s0, g, n, scale, decay, step.rate, step.epsilon)
+
+
+cdef int step_packed(float* w, float* s0, float* s1, int n_in, int n_touched, const StepView* step,
+                     Gradient gradient, Scratch* scratch) noexcept nogil:
+    """Step the few entries listed in scratch.touched, side by side; leaves sums and marks zero."""
+    cdef float* packed = scratch.packed
+    cdef int k
+    cdef int32_t c
+    for k in range(n_touched):
+        c = scratch.touched[k]
+        scratch.packed_sums[k] = scratch.sums[c]
+        packed[k] = w[c]
+        packed[n_in + k] = s0[c]
+        if s1 != NULL:
+            packed[2 * n_in + k] = s1[c]
+    memset(scratch.ones, 1, n_touched)
+    step_entries(scratch.ones, packed, packed + n_in, packed + 2 * n_in, scratch.packed_sums, n_touched,
+                 step, gradient.scale, gradient.decay)
+    for k in range(n_touched):
+        c = scratch.touched[k]
+        scratch.sums[c] = 0
+        scratch.marks[c] = 0
+        w[c] = packed[k]
+        s0[c] = packed[n_in + k]
+        if s1 != NULL:
+            s1[c] = packed[2 * n_in + k]
+    return n_touched
 
 
 cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x, const int32_t* examples,
@@ -45,55 +77,52 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x, con
     cdef float* s0 = layer.slots[0] + at
     cdef float* s1 = layer.slots[1] + at if layer.slots[1] != NULL else NULL
     cdef double* sums = scratch.sums
+    cdef char* marks = scratch.marks
+    cdef char one = 1
     cdef double d[4]
     cdef double bias = 0
     cdef const float* v[4]
     cdef Row row
-    cdef int p, t, k, n_touched = 0
-    cdef int n_in = layer.n_in
+    cdef int p, t, k, n_touched = 0, n_in = layer.n_in
+    cdef int64_t n_entries = 0
     cdef int32_t c
-    if x.indices == NULL:
+    for p in range(n_pairs):
+        bias += deltas[p]
+        n_entries += x.length[examples[p]]
+    step_entries(&one, layer.b + j, layer.bias_slots[0] + j,
+                 layer.bias_slots[1] + j if s1 != NULL else NULL, &bias, 1, step, gradient.scale, 0)
+    if x.indices != NULL and n_entries * SPARSE < n_in:
+        for p in range(n_pairs):
+            row = row_at(x, examples[p])
+            for k in range(row.length):
+                c = row.indices[k]
+                scratch.touched[n_touched] = c
+                n_touched += not marks[c]
+                marks[c] = 1
+                sums[c] += deltas[p] * row.values[k]
+        return step_packed(w, s0, s1, n_in, n_touched, step, gradient, scratch)
+    if x.indices != NULL:
+        for p in range(n_pairs):
+            row = row_at(x, examples[p])
+            for k in range(row.length):
+                c = row.indices[k]
+                marks[c] = 1
+                sums[c] += deltas[p] * row.values[k]
+        for k in range(n_in):
+            n_touched += marks[k]
+    else:
         for p in range(0, n_pairs, 4):
             for t in range(4):
                 k = p + t if p + t < n_pairs else n_pairs - 1
                 v[t] = x.values + x.start[examples[k]]
                 d[t] = deltas[k] if p + t < n_pairs else 0
-                bias += d[t]
             if d[0] != 0 or d[1] != 0 or d[2] != 0 or d[3] != 0:
                 lsh_axpy4(sums, d, v[0], v[1], v[2], v[3], n_in)
-        step_entries(w, s0, s1, sums, n_in, step, gradient.scale, gradient.decay)
-        memset(sums, 0, n_in * sizeof(double))
+        memset(marks, 1, n_in)
         n_touched = n_in
-    else:
-        for p in range(n_pairs):
-            row = row_at(x, examples[p])
-            bias += deltas[p]
-            for k in range(row.length):
-                c = row.indices[k]
-                scratch.touched[n_touched] = c
-                n_touched += not scratch.marks[c]
-                scratch.marks[c] = 1
-                sums[c] += deltas[p] * row.values[k]
-        # The step kernel wants its entries side by side.
-        for k in range(n_touched):
-            c = scratch.touched[k]
-            scratch.packed_sums[k] = sums[c]
-            scratch.packed[k] = w[c]
-            scratch.packed[n_in + k] = s0[c]
-            if s1 != NULL:
-                scratch.packed[2 * n_in + k] = s1[c]
-        step_entries(scratch.packed, scratch.packed + n_in, scratch.packed + 2 * n_in,
-                     scratch.packed_sums, n_touched, step, gradient.scale, gradient.decay)
-        for k in range(n_touched):
-            c = scratch.touched[k]
-            sums[c] = 0
-            scratch.marks[c] = 0
-            w[c] = scratch.packed[k]
-            s0[c] = scratch.packed[n_in + k]
-            if s1 != NULL:
-                s1[c] = scratch.packed[2 * n_in + k]
-    step_entries(layer.b + j, layer.bias_slots[0] + j,
-                 layer.bias_slots[1] + j if s1 != NULL else NULL, &bias, 1, step, gradient.scale, 0)
+    step_entries(marks, w, s0, s1, sums, n_in, step, gradient.scale, gradient.decay)
+    memset(sums, 0, n_in * sizeof(double))
+    memset(marks, 0, n_in)
     return n_touched
 
 
@@ -107,9 +136,9 @@ def update(layer, deltas, inputs, const double[::1] sample_weight, step, double 
     cdef StepView step_ = step_view(step)
     cdef RowsView d = rows_view(deltas), x = rows_view(inputs)
     cdef int n_threads = workspace.n_threads, thread
-    cdef int32_t j, s
+    cdef int32_t j, chunk = max(1, view.n_out // (16 * n_threads))
     cdef Py_ssize_t i
-    cdef int64_t total = 0, p, n_pairs = 0
+    cdef int64_t total = 0, n_pairs = 0
     cdef double weight = 0
     cdef Gradient gradient
     for i in range(d.n):
@@ -128,7 +157,7 @@ def update(layer, deltas, inputs, const double[::1] sample_weight, step, double 
             scratch[thread] = scratch_view(workspace, thread)
         with nogil:
             group_by_neuron(&d, &sample_weight[0], view.n_out, start, examples, values)
-        for j in prange(view.n_out, nogil=True, schedule="dynamic", chunksize=8,
+        for j in prange(view.n_out, nogil=True, schedule="dynamic", chunksize=chunk,
                         num_threads=n_threads):
             if start[j + 1] > start[j]:
                 total += update_neuron(&view, j, &x, examples + start[j], values + start[j],

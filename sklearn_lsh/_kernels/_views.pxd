@@ -75,11 +75,14 @@ cdef struct StepView:
 
 
 cdef struct Scratch:                    # one thread's share of a Workspace
-    float* scores                       # (2 (max n_out + PANEL)): scores, then room to select
+    float* scores                       # (max n_out, padded to whole panels)
+    float* edge_scores                  # (max n_out,)
+    unsigned char* bins                 # (max n_out,)
     float* query                        # (max rank)
     float* projections                  # (max n_tables * n_hashes)
     int32_t* ids                        # (max n_out + 1)
     int32_t* positions                  # (max n_out + 1)
+    int32_t* edge                       # (max n_out + 1)
     int32_t* probes                     # (max n_tables * n_probes)
     float* heap_keys                    # (max 2 n_probes + 2)
     int32_t* heap_sets
@@ -87,6 +90,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     double* sums                        # (max n_in,) zero between uses
     int32_t* touched                    # (max n_in + 1)
     char* marks                         # (max n_in,) zero between uses
+    char* ones                          # (max n_in,)
     float* packed                       # (3, max n_in)
     double* packed_sums
 

@@ -82,13 +82,15 @@ cdef StepView step_view(step) except *:
 cdef Scratch scratch_view(workspace, int thread) except *:
     cdef Scratch view
     cdef const double[::1] doubles
-    cdef const signed char[::1] marks
+    cdef const signed char[::1] bytes_
     cdef const uint64_t[::1] bits = workspace.seen[thread]
     view.scores = <float*> floats(workspace.scores[thread])
+    view.edge_scores = <float*> floats(workspace.edge_scores[thread])
     view.query = <float*> floats(workspace.query[thread])
     view.projections = <float*> floats(workspace.projections[thread])
     view.ids = <int32_t*> ints(workspace.ids[thread])
     view.positions = <int32_t*> ints(workspace.positions[thread])
+    view.edge = <int32_t*> ints(workspace.edge[thread])
     view.probes = <int32_t*> ints(workspace.probes[thread])
     view.heap_keys = <float*> floats(workspace.heap_keys[thread])
     view.heap_sets = <int32_t*> ints(workspace.heap_sets[thread])
@@ -96,8 +98,12 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     doubles = workspace.sums[thread]
     view.sums = <double*> &doubles[0]
     view.touched = <int32_t*> ints(workspace.touched[thread])
-    marks = workspace.marks[thread]
-    view.marks = <char*> &marks[0]
+    bytes_ = workspace.marks[thread]
+    view.marks = <char*> &bytes_[0]
+    bytes_ = workspace.ones[thread]
+    view.ones = <char*> &bytes_[0]
+    bytes_ = workspace.bins[thread]
+    view.bins = <unsigned char*> &bytes_[0]
     view.packed = <float*> floats(workspace.packed[thread])
     doubles = workspace.packed_sums[thread]
     view.packed_sums = <double*> &doubles[0]

@@ -9,9 +9,15 @@
 #if defined(__GNUC__)
 #define LSH_SIMD(clauses) _Pragma(#clauses)
 #define LSH_RESTRICT __restrict__
+#define LSH_LOWEST_BIT(word) __builtin_ctzll(word)
 #else
 #define LSH_SIMD(clauses)
 #define LSH_RESTRICT __restrict
+static inline int LSH_LOWEST_BIT(uint64_t word) {
+    int bit = 0;
+    while (!(word >> bit & 1)) bit++;
+    return bit;
+}
 #endif
 
 #if defined(__GNUC__) && defined(__x86_64__)
@@ -87,45 +93,61 @@ LSH_KERNEL(lsh_range, (const float *LSH_RESTRICT x, int n, float *LSH_RESTRICT r
     range[0] = low; range[1] = high;
 })
 
-/* Optimiser steps on n entries. Gradient: g[k] * scale + decay * w[k]. */
+/* bins[k] = place of x[k] among 256 equal steps from low; whatever is outside goes to the ends */
+LSH_KERNEL(lsh_bins,
+    (const float *LSH_RESTRICT x, int n, float low, float scale, uint8_t *LSH_RESTRICT bins),
+    (x, n, low, scale, bins), {
+    LSH_SIMD(omp simd)
+    for (int k = 0; k < n; k++) {
+        float place = (x[k] - low) * scale;
+        place = place < 255 ? place : 255;
+        bins[k] = (uint8_t)(int)(place > 0 ? place : 0);
+    }
+})
+
+/* Optimiser steps on the entries with on[k]. Gradient: g[k] * scale + decay * w[k]. */
 LSH_KERNEL(lsh_adam,
-    (float *LSH_RESTRICT w, float *LSH_RESTRICT m, float *LSH_RESTRICT v, const double *LSH_RESTRICT g,
+    (const char *LSH_RESTRICT on, float *LSH_RESTRICT w, float *LSH_RESTRICT m, float *LSH_RESTRICT v, const double *LSH_RESTRICT g,
      int n, double scale, double decay, float rate, float beta1, float beta2, float epsilon),
-    (w, m, v, g, n, scale, decay, rate, beta1, beta2, epsilon), {
+    (on, w, m, v, g, n, scale, decay, rate, beta1, beta2, epsilon), {
     LSH_SIMD(omp simd)
     for (int k = 0; k < n; k++) {
         const float gk = (float)(g[k] * scale + decay * w[k]);
         const float mk = beta1 * m[k] + (1 - beta1) * gk;
         const float vk = beta2 * v[k] + (1 - beta2) * gk * gk;
-        m[k] = mk; v[k] = vk;
-        w[k] -= rate * mk / (sqrtf(vk) + epsilon);
+        const float wk = w[k] - rate * mk / (sqrtf(vk) + epsilon);
+        m[k] = on[k] ? mk : m[k];
+        v[k] = on[k] ? vk : v[k];
+        w[k] = on[k] ? wk : w[k];
     }
 })
 
 LSH_KERNEL(lsh_sgd,
-    (float *LSH_RESTRICT w, float *LSH_RESTRICT m, const double *LSH_RESTRICT g, int n, double scale,
+    (const char *LSH_RESTRICT on, float *LSH_RESTRICT w, float *LSH_RESTRICT m, const double *LSH_RESTRICT g, int n, double scale,
      double decay, float rate, float momentum, int nesterov),
-    (w, m, g, n, scale, decay, rate, momentum, nesterov), {
+    (on, w, m, g, n, scale, decay, rate, momentum, nesterov), {
     const float ahead = nesterov ? momentum : 1, now = nesterov ? rate : 0;
     LSH_SIMD(omp simd)
     for (int k = 0; k < n; k++) {
         const float gk = (float)(g[k] * scale + decay * w[k]);
         const float mk = momentum * m[k] - rate * gk;
-        m[k] = mk;
-        w[k] += ahead * mk - now * gk;
+        const float wk = w[k] + ahead * mk - now * gk;
+        m[k] = on[k] ? mk : m[k];
+        w[k] = on[k] ? wk : w[k];
     }
 })
 
 LSH_KERNEL(lsh_adagrad,
-    (float *LSH_RESTRICT w, float *LSH_RESTRICT v, const double *LSH_RESTRICT g, int n, double scale,
+    (const char *LSH_RESTRICT on, float *LSH_RESTRICT w, float *LSH_RESTRICT v, const double *LSH_RESTRICT g, int n, double scale,
      double decay, float rate, float epsilon),
-    (w, v, g, n, scale, decay, rate, epsilon), {
+    (on, w, v, g, n, scale, decay, rate, epsilon), {
     LSH_SIMD(omp simd)
     for (int k = 0; k < n; k++) {
         const float gk = (float)(g[k] * scale + decay * w[k]);
         const float vk = v[k] + gk * gk;
-        v[k] = vk;
-        w[k] -= rate * gk / (sqrtf(vk) + epsilon);
+        const float wk = w[k] - rate * gk / (sqrtf(vk) + epsilon);
+        v[k] = on[k] ? vk : v[k];
+        w[k] = on[k] ? wk : w[k];
     }
 })
 #endif
