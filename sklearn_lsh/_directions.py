@@ -50,9 +50,6 @@ class Directions:
         # Rayleigh-Ritz: rotate so that the directions are the principal ones, in order.
         left, variances, _ = np.linalg.svd(triangle)
         basis = basis @ left
-        # Signs stay those of the old directions, so hash codes move no more than they must.
-        signs = np.sign(np.einsum("ij,ij->j", basis, old))
-        basis *= np.where(signs == 0, 1, signs)
         basis[:, variances <= NEGLIGIBLE * max(variances[0], 1e-300)] = 0
         self.basis, self.variances = basis, variances
         entries = X.nnz if sp.issparse(X) else X.size

@@ -65,16 +65,15 @@ class Network:
             workspace,
         )
         optimizer.advance(len(inputs))
-        entries = inputs.n_entries
-        for layer, (used, touched, n_ranked) in zip(self.layers, counts.tolist(), strict=True):
-            hashing, ranking = layer.selector.costs(entries, len(inputs), n_ranked)
+        for layer, count in zip(self.layers, counts.tolist(), strict=True):
+            used, touched, n_ranked, n_projected = count
+            hashing, ranking = layer.selector.costs(n_projected, len(inputs), n_ranked)
             self.count(spent, "hashing", layer, hashing)
             self.count(spent, "ranking", layer, ranking)
             self.count(spent, "forward", layer, used)
             self.count(spent, "update", layer, used + touched * optimizer.n_multiplications)
             if layer is not self.layers[0]:
                 self.count(spent, "backward", layer, used)
-            entries = len(inputs) * layer.selector.n_active
         spent["dense"] += self.dense_cost(inputs, optimizer, len(inputs))
         return loss
 
@@ -106,7 +105,7 @@ class Network:
         for depth, layer in enumerate(self.layers):
             if not layer.selector.is_dense:
                 matrix = inputs.to_matrix()
-                spent["refresh"] += layer.selector.learn(matrix, weight, n_iter=4)
+                spent["refresh"] += layer.selector.learn(layer, matrix, weight, n_iter=4)
                 spent["refresh"] += layer.selector.refresh(layer, workspace.n_threads)
             if all(above.selector.is_dense for above in self.layers[depth + 1 :]):
                 return
@@ -125,10 +124,16 @@ class Network:
             spent["refresh"] += layer.selector.refresh(layer, n_threads)
 
     def learn(self, flow, weight, memory, spent):
-        """Selectors of the hidden layers follow their inputs; the data themselves do not move."""
-        for layer, inputs in zip(self.layers[1:], flow[1:], strict=True):
-            if not layer.selector.is_dense:
-                spent["refresh"] += layer.selector.learn(inputs.to_matrix(), weight, memory=memory)
+        """Selectors follow their inputs; those of the first layer, the data, do not move."""
+        for depth, (layer, inputs) in enumerate(zip(self.layers, flow, strict=True)):
+            if layer.selector.is_dense:
+                continue
+            if depth == 0:
+                spent["refresh"] += layer.selector.turn(layer)
+            else:
+                spent["refresh"] += layer.selector.learn(
+                    layer, inputs.to_matrix(), weight, memory=memory
+                )
 
 
 def pairs(inputs, out):

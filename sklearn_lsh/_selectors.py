@@ -37,32 +37,39 @@ class Selector:
         self.n_active = n_active
         self.by_magnitude = by_magnitude
 
-    def learn(self, inputs, weight, *, memory=0.0, n_iter=1):
+    def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         """Follow the layer's inputs (array or CSR); returns multiplications."""
         return 0
 
+    def turn(self, layer):
+        """Follow the weights with what was learned of the inputs; returns multiplications."""
+        return 0
+
     def refresh(self, layer, n_threads):
-        """Follow the layer's weights; returns multiplications."""
+        """Bring every neuron's code up to date; returns multiplications."""
         return 0
 
     def refresh_cost(self):
         return 0
 
-    def query_cost(self, n_entries, n_rows):
-        """Multiplications of turning inputs into hash codes."""
+    def query_cost(self, n_projected, n_rows):
+        """Multiplications of turning inputs, `n_projected` non-zero entries in all, into codes."""
         return 0
 
-    def ranking_cost(self, n_entries, n_rows, n_ranked):
+    def ranking_cost(self, n_projected, n_rows, n_ranked):
         """Multiplications of scoring `n_ranked` neurons in all for `n_rows` inputs."""
         return 0
 
     def select(self, layer, inputs, out, workspace):
         """Fill the active sets of `out`; returns the multiplications of hashing and of ranking."""
-        n_ranked = _select.select(layer, inputs, out, workspace)
-        return self.costs(inputs.n_entries, len(inputs), n_ranked)
+        n_ranked, n_projected = _select.select(layer, inputs, out, workspace)
+        return self.costs(n_projected, len(inputs), n_ranked)
 
-    def costs(self, n_entries, n_rows, n_ranked):
-        return self.query_cost(n_entries, n_rows), self.ranking_cost(n_entries, n_rows, n_ranked)
+    def costs(self, n_projected, n_rows, n_ranked):
+        return (
+            self.query_cost(n_projected, n_rows),
+            self.ranking_cost(n_projected, n_rows, n_ranked),
+        )
 
 
 class DenseSelector(Selector):
@@ -83,38 +90,64 @@ class TopKSelector(Selector):
 
     kind = 1
 
-    def ranking_cost(self, n_entries, n_rows, n_ranked):
-        return n_entries * self.n_out
+    def ranking_cost(self, n_projected, n_rows, n_ranked):
+        return n_projected * self.n_out
 
 
 class SketchSelector(Selector):
-    """Every neuron scored in the few leading directions of the layer's inputs.
+    """Every neuron scored by a low-rank sketch: the best one, for these inputs and these weights.
 
-    With inputs x = m + V q + rest, w.x + b = (w V) q + (w.(m - V V'm) + b) + w.rest: a score of
-    rank multiplications a neuron that misses the rest only.
+    Pre-activations of inputs x = mean + rest are W.mean + b + W.rest. The last term is approximated
+    at rank r in the least-squares sense over neurons and inputs (reduced-rank regression), within
+    the leading 2 r principal directions of the inputs, and with what all neurons share left out,
+    since no ranking notices it. Neurons and inputs end with the same spread in every coordinate,
+    which leaves their inner products alone and makes both fit for hashing.
+
+    Attributes
+    ----------
+    directions : ndarray of shape (n_in, rank), float32
+        Inputs to their coordinates.
+    neuron_directions : ndarray of shape (n_in, rank + 1), float32
+        Weights to the neurons' coordinates and the score of the mean input.
     """
 
     kind = 2
+    OVERSAMPLING = 2
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed):
         super().__init__(n_in, n_out, n_active, by_magnitude)
         self.rank = rank
-        self.following = Directions(n_in, rank, seed)
+        self.following = Directions(n_in, min(self.OVERSAMPLING * rank, n_in), seed)
 
-    def learn(self, inputs, weight, *, memory=0.0, n_iter=1):
+    def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         spent = self.following.learn(inputs, weight, memory=memory, n_iter=n_iter)
-        self.directions = self.following.basis.astype(np.float32)
-        return spent
+        return spent + self.turn(layer)
+
+    def turn(self, layer):
+        """Choose the coordinates anew for the present weights; returns multiplications."""
+        basis, mean = self.following.basis, self.following.mean
+        spread = np.sqrt(self.following.variances)
+        responses = (layer.W @ basis.astype(np.float32)) * spread
+        responses -= responses.mean(axis=0)
+        squares, rotation = np.linalg.eigh(responses.T @ responses / self.n_out)
+        squares, rotation = squares[: -self.rank - 1 : -1], rotation[:, : -self.rank - 1 : -1]
+        share = np.maximum(squares, 0) ** 0.25
+        neurons = basis @ (spread[:, None] * rotation * reciprocal(share))
+        directions = basis @ (reciprocal(spread)[:, None] * rotation * share)
+        rest = mean - neurons @ (directions.T @ mean)
+        self.directions = np.ascontiguousarray(directions, dtype=np.float32)
+        self.neuron_directions = np.column_stack([neurons, rest]).astype(np.float32)
+        n_directions = basis.shape[1]
+        return n_directions * (
+            self.n_out * (self.n_in + n_directions) + 2 * self.n_in * self.rank
+        )
 
     def refresh_cost(self):
         return self.n_out * self.n_in * (self.rank + 1)
 
     def sketch(self, layer):
-        """Sketch (n_out, rank) and offset (n_out,) of every neuron."""
-        mean, basis = self.following.mean, self.following.basis
-        rest = mean - basis @ (basis.T @ mean)
-        columns = np.column_stack([self.directions, rest]).astype(np.float32)
-        sketch = layer.W @ columns
+        """Coordinates (n_out, rank) and offset (n_out,) of every neuron."""
+        sketch = layer.W @ self.neuron_directions
         return sketch[:, :-1], sketch[:, -1] + layer.b
 
     def refresh(self, layer, n_threads):
@@ -128,46 +161,57 @@ class SketchSelector(Selector):
         self.offsets = padded[:, -1].copy()
         return self.refresh_cost()
 
-    def ranking_cost(self, n_entries, n_rows, n_ranked):
-        return n_entries * self.rank + n_ranked * self.rank
+    def ranking_cost(self, n_projected, n_rows, n_ranked):
+        return (n_projected + n_ranked) * self.rank
+
+
+def reciprocal(values):
+    """1 / values, and 0 where there is nothing to divide by."""
+    kept = values > 1e-9 * max(values.max(), 1e-300)
+    return np.divide(1, values, out=np.zeros_like(values), where=kept)
 
 
 class TableSelector(Selector):
     """Neurons filed in hash tables; those an input's buckets return are ranked, the best kept.
 
-    Hashed are the sketches (see SketchSelector), centred over the neurons, which no ranking
-    notices; direction j scaled by variance_j^p on the neurons' side and by variance_j^-p on the
-    inputs', which no inner product notices; the offsets are one coordinate more, against a constant.
-    `rank` None hashes the raw weights, as the paper does, and ranks by the exact pre-activation.
+    Hashed are the coordinates of SketchSelector, centred over the neurons, which no ranking
+    notices; the neurons' offsets are one coordinate more, against a constant. `rank` None hashes
+    the raw weights, as the paper does, and ranks by the exact pre-activation.
     """
 
     kind = 3
-    POWER = 0.25
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, *, hash_function, n_hashes,
-                 n_tables, n_probes, n_candidates):
+                 n_tables, n_probes, n_candidates):  # fmt: skip
         super().__init__(n_in, n_out, n_active, by_magnitude)
         self.n_hashes = n_hashes
         self.n_tables = n_tables
         self.n_probes = min(n_probes, 2**n_hashes)
         self.n_candidates = min(n_candidates, n_out)
         self.sketched = None
-        n_dims = n_in
         if rank is not None:
             self.sketched = SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
-            n_dims = rank
+        n_dims = n_in if rank is None else rank
         self.family = HASH_FAMILIES[hash_function](n_dims + 1, n_hashes, n_tables, seed)
         self.rank = n_tables * n_hashes if rank is None else rank
         self.mean = np.zeros(n_in)
 
-    def learn(self, inputs, weight, *, memory=0.0, n_iter=1):
+    def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
+        if self.sketched is not None:
+            spent = self.sketched.learn(layer, inputs, weight, memory=memory, n_iter=n_iter)
+            self.directions = self.sketched.directions
+            self.mean = self.sketched.following.mean
+            return spent
+        share = np.asarray(weight, dtype=np.float64) / np.sum(weight)
+        new = np.asarray(share @ inputs.astype(np.float64)).ravel()
+        self.mean = memory * self.mean + (1 - memory) * new
+        self.directions = self.family.hyperplanes[:-1]
+        return inputs.shape[0] * inputs.shape[1]
+
+    def turn(self, layer):
         if self.sketched is None:
-            share = np.asarray(weight, dtype=np.float64) / np.sum(weight)
-            new = np.asarray(share @ inputs.astype(np.float64)).ravel()
-            self.mean = memory * self.mean + (1 - memory) * new
-            self.directions = self.family.hyperplanes[:-1]
-            return inputs.shape[0] * inputs.shape[1]
-        spent = self.sketched.learn(inputs, weight, memory=memory, n_iter=n_iter)
+            return 0
+        spent = self.sketched.turn(layer)
         self.directions = self.sketched.directions
         return spent
 
@@ -178,35 +222,33 @@ class TableSelector(Selector):
         return self.sketched.refresh_cost() + self.n_out * (self.rank + 1) * n_projections
 
     def refresh(self, layer, n_threads):
-        planes = self.family.hyperplanes
+        planes, mean = self.family.hyperplanes, self.mean.astype(np.float32)
         if self.sketched is None:
-            mean = self.mean.astype(np.float32)
-            offsets = layer.W @ mean + layer.b
-            keys = layer.W @ planes[:-1] - layer.W.mean(axis=0) @ planes[:-1]
-            self.shift = planes[-1] - mean @ planes[:-1]
+            keys, at_mean = layer.W @ planes[:-1], layer.W @ mean + layer.b
         else:
-            self.rows, self.offsets = sketch, offsets = self.sketched.sketch(layer)
+            self.rows, self.offsets = self.sketched.sketch(layer)
             self.rows = np.ascontiguousarray(self.rows)
-            variances = self.sketched.following.variances
-            scale = np.where(variances > 0, variances, 1).astype(np.float32) ** self.POWER
-            keys = ((sketch - sketch.mean(axis=0)) * scale) @ planes[:-1]
-            self.hyperplanes = planes[:-1] / scale[:, None]
-            centre = (self.sketched.following.mean @ self.sketched.following.basis).astype(np.float32)
-            self.shift = planes[-1] - centre @ self.hyperplanes
-        keys += np.outer(offsets - offsets.mean(), planes[-1])
+            self.hyperplanes = planes[:-1]
+            keys = self.rows @ planes[:-1]
+            at_mean = self.offsets + self.rows @ (mean @ self.directions)
+        # The mean input is hashed to nothing but the constant, the mean neuron to nothing at all.
+        centre = mean @ self.directions
+        self.shift = planes[-1] - (centre if self.sketched is None else centre @ planes[:-1])
+        keys = keys - keys.mean(axis=0) + np.outer(at_mean - at_mean.mean(), planes[-1])
         self.bucket_start, self.neurons = _tables.file_neurons(
             np.ascontiguousarray(keys), self.n_tables, self.n_hashes, n_threads
         )
         return self.refresh_cost()
 
-    def query_cost(self, n_entries, n_rows):
+    def query_cost(self, n_projected, n_rows):
+        n_projections = self.n_tables * self.n_hashes
         if self.sketched is None:
-            return n_entries * self.rank
-        return n_entries * self.rank + n_rows * self.rank * self.n_tables * self.n_hashes
+            return n_projected * n_projections
+        return (n_projected + n_rows * n_projections) * self.rank
 
-    def ranking_cost(self, n_entries, n_rows, n_ranked):
+    def ranking_cost(self, n_projected, n_rows, n_ranked):
         if self.sketched is None:
-            return n_entries * n_ranked // max(n_rows, 1)
+            return n_projected * n_ranked // max(n_rows, 1)
         return n_ranked * self.rank
 
 

@@ -7,8 +7,9 @@ REFRESH_SHARE = 0.1
 # Rows that count as a step when that share is worked out: gaps must not follow the sample count,
 # or repeating a row would differ from doubling its weight.
 NOMINAL_BATCH = 200
-# Directions of hidden inputs are followed more slowly than weights: one look in LOOKS refreshes.
-LOOKS = 4
+# Directions of hidden inputs move more slowly than weights: a look is due after half the steps so
+# far, and after this many at the latest.
+LOOK_GAP = 100
 # What a look remembers of those before it.
 MEMORY = 0.8
 # Rows that the first look takes, and that a look during asynchronous training takes.
@@ -106,7 +107,7 @@ class Trainer:
             return
         if self.step >= self.next_look:
             self.network.learn(*flow(), MEMORY, spent)
-            self.next_look = self.step + min(LOOKS * self.gap, 1 + self.step // 4)
+            self.next_look = self.step + min(LOOK_GAP, 1 + self.step // 2)
         self.network.refresh(spent, workspace.n_threads)
         self.next_refresh = self.step + min(self.gap, 1 + self.step // 4)
 

@@ -33,8 +33,8 @@ cdef struct Net:
 
 cdef double train_example(const Net* net, Py_ssize_t i, int thread, double weight, double decay,
                           const StepView* step, Scratch* scratch, int64_t* counts) noexcept nogil:
-    """counts: (n_layers, 3) of this thread: weights used, weights touched, neurons ranked."""
-    cdef int l, s, n_ranked, top = net.n_layers - 1
+    """counts: (n_layers, 4) of this thread: weights used and touched, neurons ranked, inputs projected."""
+    cdef int l, s, n_ranked, n_projected, top = net.n_layers - 1
     cdef int32_t j, example
     cdef int64_t at
     cdef const LayerView* layer
@@ -52,11 +52,13 @@ cdef double train_example(const Net* net, Py_ssize_t i, int thread, double weigh
         at = out.start[thread]
         x = row_at(&net.x, i) if l == 0 else row_at(&net.outputs[l - 1], thread)
         if out.indices != NULL:
-            out.length[thread] = select_row(layer, x, scratch, out.indices + at, &n_ranked)
-            counts[3 * l + 2] += n_ranked
+            out.length[thread] = select_row(layer, x, scratch, out.indices + at, &n_ranked,
+                                            &n_projected)
+            counts[4 * l + 2] += n_ranked
+            counts[4 * l + 3] += n_projected
         forward_row(layer, x, row_at(out, thread).indices, out.length[thread], out.values + at)
         net.deltas[l].length[thread] = out.length[thread]
-        counts[3 * l] += <int64_t> x.length * out.length[thread]
+        counts[4 * l] += <int64_t> x.length * out.length[thread]
     out = &net.outputs[top]
     at = out.start[thread]
     loss = loss_row(net.loss, out.values + at, out.length[thread], row_at(&net.y, i),
@@ -76,7 +78,7 @@ cdef double train_example(const Net* net, Py_ssize_t i, int thread, double weigh
             j = d.indices[s] if d.indices != NULL else s
             delta = weight * d.values[s]
             if delta != 0:
-                counts[3 * l + 1] += update_neuron(layer, j, inputs, &example, &delta, 1, step,
+                counts[4 * l + 1] += update_neuron(layer, j, inputs, &example, &delta, 1, step,
                                                    gradient, scratch)
     return weight * loss
 
@@ -87,8 +89,8 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
 
     sample_weight : relative to their mean. t : examples seen before. workspace : its outputs and
     deltas have at least as many rows as threads.
-    Returns the weighted loss sum and counts int64 (n_layers, 3): weights used (examples x active x
-    inputs), weights touched, neurons ranked.
+    Returns the weighted loss sum and counts int64 (n_layers, 4): weights used (examples x active x
+    inputs), weights touched, neurons ranked, inputs projected.
     """
     cdef Net net
     cdef int n = len(layers), n_threads = workspace.n_threads, l, thread
@@ -97,7 +99,7 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
     cdef StepView* steps = <StepView*> malloc(n_threads * sizeof(StepView))
     cdef Scratch* scratch = <Scratch*> malloc(n_threads * sizeof(Scratch))
     # A thread's counters fill cache lines of their own.
-    cdef int64_t[:, ::1] counts = np.zeros((n_threads, 3 * n + 16), dtype=np.int64)
+    cdef int64_t[:, ::1] counts = np.zeros((n_threads, 4 * n + 16), dtype=np.int64)
     net.n_layers = n
     net.loss = loss
     net.x = rows_view(inputs)
@@ -129,4 +131,4 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
         free(net.layers)
         free(net.outputs)
         free(net.deltas)
-    return total, np.asarray(counts).sum(axis=0)[:3 * n].reshape(n, 3)
+    return total, np.asarray(counts).sum(axis=0)[:4 * n].reshape(n, 4)

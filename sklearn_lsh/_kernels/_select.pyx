@@ -1,16 +1,14 @@
 """The active set of one example: score neurons (all, or those the tables return) and keep the best."""
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport prange, threadid
 from libc.math cimport fabsf
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
-
-import numpy as np
+from libc.string cimport memset
 
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    DENSE, PANEL, SKETCH, TABLES, TOPK, LayerView, Row, RowsView, Scratch, SelectorView,
+    PANEL, SKETCH, TABLES, TOPK, LayerView, Row, RowsView, Scratch, SelectorView,
     layer_view, row_at, rows_view, scratch_view,
 )
 
@@ -103,14 +101,16 @@ cdef int top_k(const float* scores, int n, int k, int32_t* ids, Scratch* scratch
     return k
 
 
-cdef void project_query(const SelectorView* selector, Row x, float* q) noexcept nogil:
-    """q = directions' x"""
-    cdef int32_t k, r = selector.rank
+cdef int project_query(const SelectorView* selector, Row x, float* q) noexcept nogil:
+    """q = directions' x; returns the number of entries of x that are not zero."""
+    cdef int32_t k, used = 0, r = selector.rank
     memset(q, 0, r * sizeof(float))
     for k in range(x.length):
         if x.values[k] != 0:
+            used += 1
             lsh_axpy(q, x.values[k],
                      selector.directions + <int64_t> (x.indices[k] if x.indices != NULL else k) * r, r)
+    return used
 
 
 cdef void score_candidates(const LayerView* layer, Row x, const float* q, const int32_t* ids, int n,
@@ -147,16 +147,20 @@ cdef void sort_ids(int32_t* ids, int n, uint64_t* seen, int n_words) noexcept no
 
 
 cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* active,
-                    int* n_ranked) noexcept nogil:
-    """Write the sorted active set; return its size. n_ranked: neurons that were scored."""
+                    int* n_ranked, int* n_projected) noexcept nogil:
+    """Write the sorted active set; return its size.
+
+    n_ranked: neurons that were scored; n_projected: entries of x that went into the query.
+    """
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_active, s, count
     cdef int32_t* chosen = scratch.positions
     cdef float* scores = scratch.scores
     if selector.kind == TOPK:
         preactivations(layer, x, NULL, n, scores)
+        n_projected[0] = x.length
     else:
-        project_query(selector, x, scratch.query)
+        n_projected[0] = project_query(selector, x, scratch.query)
     if selector.kind == SKETCH:
         for s in range((n + PANEL - 1) // PANEL):
             lsh_score64(selector.panels + <int64_t> s * PANEL * selector.rank, scratch.query,
@@ -179,18 +183,18 @@ cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* ac
 def select(layer, inputs, out, workspace):
     """Choose the active sets of a batch: fills the indices and lengths of `out`.
 
-    Returns the number of neurons that were scored, summed over the batch.
+    Returns two sums over the batch: neurons scored, and entries of the inputs projected.
     """
     cdef LayerView view = layer_view(layer)
     cdef RowsView x = rows_view(inputs), y = rows_view(out)
-    cdef int n_threads = workspace.n_threads, thread, ranked
+    cdef int n_threads = workspace.n_threads, thread
     cdef Py_ssize_t i
-    cdef int64_t total = 0
+    cdef int64_t ranked = 0, projected = 0
     cdef Scratch* scratch = <Scratch*> malloc(n_threads * sizeof(Scratch))
-    cdef int* n_ranked = <int*> malloc(n_threads * sizeof(int))
-    if scratch == NULL or n_ranked == NULL:
+    cdef int* counts = <int*> malloc(n_threads * 32 * sizeof(int))   # 128 bytes a thread
+    if scratch == NULL or counts == NULL:
         free(scratch)
-        free(n_ranked)
+        free(counts)
         raise MemoryError()
     try:
         for thread in range(n_threads):
@@ -198,9 +202,11 @@ def select(layer, inputs, out, workspace):
         for i in prange(x.n, nogil=True, schedule="static", num_threads=n_threads):
             thread = threadid()
             y.length[i] = select_row(&view, row_at(&x, i), &scratch[thread],
-                                     y.indices + y.start[i], &n_ranked[thread])
-            total += n_ranked[thread]
+                                     y.indices + y.start[i], counts + 32 * thread,
+                                     counts + 32 * thread + 1)
+            ranked += counts[32 * thread]
+            projected += counts[32 * thread + 1]
     finally:
         free(scratch)
-        free(n_ranked)
-    return total
+        free(counts)
+    return ranked, projected
