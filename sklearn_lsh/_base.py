@@ -124,9 +124,12 @@ class BaseLSHMLP(BaseEstimator):
         """A new network and an empty history."""
         self._random_state = rng
         n_entries = float(np.average(inputs.length, weights=weight))
-        network = make_network(self, inputs.n_cols, targets.n_cols, loss, n_entries, rng)
+        sparse = inputs.indices is not None
+        network = make_network(
+            self, inputs.n_cols, targets.n_cols, loss, n_entries, sparse, rng
+        )
         self._trainer = Trainer(
-            network, make_optimizer(self), self.alpha, refresh_gap(network, n_entries)
+            network, make_optimizer(self), self.alpha, refresh_gap(network, n_entries, sparse)
         )
         self.n_outputs_ = targets.n_cols
         self.n_layers_ = len(network.layers) + 1

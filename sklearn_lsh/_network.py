@@ -25,22 +25,25 @@ class Network:
         spent["output" if layer is self.layers[-1] else kind] += int(n)
 
     def forward(self, inputs, workspace, spent):
-        """Active sets and outputs of every layer; returns the inputs of every layer and the scores."""
-        flow = [inputs]
+        """Active sets and outputs of every layer.
+
+        Returns the inputs of every layer and the scores, and the weights used in every layer.
+        """
+        flow, used = [inputs], []
         for layer, room in zip(self.layers, workspace.outputs, strict=True):
             out = room.take(slice(0, len(inputs)))
             hashing, ranking = layer.selector.select(layer, flow[-1], out, workspace)
-            _linear.forward(layer, flow[-1], out, workspace.n_threads)
+            used.append(_linear.forward(layer, flow[-1], out, workspace.n_threads))
             self.count(spent, "hashing", layer, hashing)
             self.count(spent, "ranking", layer, ranking)
-            self.count(spent, "forward", layer, pairs(flow[-1], out))
+            self.count(spent, "forward", layer, used[-1])
             flow.append(out)
-        return flow
+        return flow, used
 
     def train_batch(self, inputs, targets, weight, optimizer, alpha, workspace, spent):
         """One optimiser step; returns the weighted sum of the losses and the layers' inputs."""
         n_threads = workspace.n_threads
-        *flow, scores = self.forward(inputs, workspace, spent)
+        (*flow, scores), used = self.forward(inputs, workspace, spent)
         deltas = view_like(workspace.deltas[-1], scores)
         losses = self.loss.losses(scores, targets, deltas, n_threads)
         optimizer.advance()
@@ -49,13 +52,13 @@ class Network:
             if depth:
                 below = view_like(workspace.deltas[depth - 1], x)
                 _linear.backward(layer, deltas, x, self.layers[depth - 1].activation, below, n_threads)
-                self.count(spent, "backward", layer, pairs(x, deltas))
+                self.count(spent, "backward", layer, used[depth])
             touched = _update.update(layer, deltas, x, weight, optimizer, alpha, workspace)
-            self.count(spent, "update", layer,
-                       pairs(x, deltas) + touched * optimizer.n_multiplications)
+            self.count(
+                spent, "update", layer, used[depth] + touched * optimizer.n_multiplications
+            )
             if depth:
                 deltas = below
-        spent["dense"] += self.dense_cost(inputs, optimizer, 1)
         return float(weight @ losses), flow
 
     def train_asynchronously(self, inputs, targets, weight, optimizer, decay, workspace, spent):
@@ -74,25 +77,24 @@ class Network:
             self.count(spent, "update", layer, used + touched * optimizer.n_multiplications)
             if layer is not self.layers[0]:
                 self.count(spent, "backward", layer, used)
-        spent["dense"] += self.dense_cost(inputs, optimizer, len(inputs))
         return loss
 
-    def dense_cost(self, inputs, optimizer, n_steps):
-        """Multiplications of training on the same examples with every neuron active."""
-        total = 0
+    def dense_cost(self, inputs, optimizer, batch_size):
+        """Multiplications of an epoch over `inputs` with every neuron active."""
+        n_steps = -(-len(inputs) // batch_size)
+        n_columns, total = inputs.expected_columns(batch_size), 0
         for depth, layer in enumerate(self.layers):
             n_out, n_in = layer.W.shape
             used = n_out * (len(inputs) * n_in if depth else inputs.n_entries)
-            # A batch of sparse rows touches no more columns than it has entries.
-            touched = n_out * (n_in if depth else min(n_in, inputs.n_entries // n_steps))
-            total += (3 if depth else 2) * used + n_steps * touched * optimizer.n_multiplications
+            touched = n_steps * n_out * (n_in if depth else n_columns)
+            total += (3 if depth else 2) * used + touched * optimizer.n_multiplications
         return total
 
     def scores(self, inputs, workspace, spent):
         """Raw scores (n_rows, n_outputs) of all rows, in batches the size of the workspace."""
         result = np.empty((len(inputs), self.layers[-1].W.shape[0]), dtype=np.float32)
         for rows in self.batches(inputs, workspace):
-            result[rows] = self.forward(inputs.take(rows), workspace, spent)[-1].to_matrix()
+            result[rows] = self.forward(inputs.take(rows), workspace, spent)[0][-1].to_matrix()
         return result
 
     @staticmethod
@@ -134,11 +136,6 @@ class Network:
                 spent["refresh"] += layer.selector.learn(
                     layer, inputs.to_matrix(), weight, memory=memory
                 )
-
-
-def pairs(inputs, out):
-    """Weights used: entries of each row times its active neurons, summed."""
-    return np.dot(inputs.length.astype(np.int64), out.length.astype(np.int64))
 
 
 def view_like(room, rows):

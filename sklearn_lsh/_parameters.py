@@ -114,8 +114,8 @@ def make_optimizer(est):
     return Adagrad(est.learning_rate_init, est.epsilon)
 
 
-def make_network(est, n_in, n_outputs, loss, n_entries, rng):
-    """A network at its random start; `n_entries`: mean number of entries of an input row."""
+def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
+    """A network at its random start; `n_entries`: mean entries of an input row, `sparse`: stored so."""
     layers = []
     values = [per_layer(est, name) for name in ("selector", "density", "activation")]
     for n_out, name, density, activation in zip(hidden_layer_sizes(est), *values, strict=True):
@@ -125,6 +125,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, rng):
             n_out,
             max(1, round(density * n_out)),
             n_entries,
+            sparse,
             by_magnitude=activation in TWO_SIDED,
             # Not drawn from rng: weights and batches then are those of scikit-learn's MLP.
             seed=len(layers),
@@ -136,7 +137,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, rng):
             n_candidates=est.n_candidates,
         )
         layers.append(Layer.glorot(n_in, n_out, activation, selector, rng))
-        n_in, n_entries = n_out, selector.n_active
+        n_in, n_entries, sparse = n_out, selector.n_active, not selector.is_dense
     output = Layer.glorot(n_in, n_outputs, "identity", DenseSelector(n_in, n_outputs), rng)
     if loss.out_activation == "logistic":
         # scikit-learn's bound follows the activation of the output.

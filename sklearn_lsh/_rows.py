@@ -72,7 +72,16 @@ class Rows:
 
     @property
     def n_entries(self):
+        if self.indices is None:
+            return len(self) * self.n_cols
         return int(self.length.sum(dtype=np.int64))
+
+    def expected_columns(self, n_rows):
+        """Columns that `n_rows` of these rows, drawn at random, have entries in: their mean number."""
+        if self.indices is None:
+            return self.n_cols
+        share = np.bincount(self.to_csr().indices, minlength=self.n_cols) / len(self)
+        return round(np.sum(1 - (1 - np.minimum(share, 1)) ** n_rows))
 
     def take(self, rows):
         """View of some rows: an index array or a slice."""

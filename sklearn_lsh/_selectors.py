@@ -6,6 +6,7 @@ A selector is configured once, follows the layer's weights by `refresh` and the 
 
 import numpy as np
 
+from sklearn_lsh import _costs
 from sklearn_lsh._directions import Directions
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._kernels import _select, _tables
@@ -37,6 +38,11 @@ class Selector:
         self.n_active = n_active
         self.by_magnitude = by_magnitude
 
+    @property
+    def n_ranked(self):
+        """Neurons scored for an example, at most."""
+        return self.n_candidates or self.n_out
+
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         """Follow the layer's inputs (array or CSR); returns multiplications."""
         return 0
@@ -50,6 +56,7 @@ class Selector:
         return 0
 
     def refresh_cost(self):
+        """Multiplications of `refresh`."""
         return 0
 
     def query_cost(self, n_projected, n_rows):
@@ -252,40 +259,50 @@ class TableSelector(Selector):
         return n_ranked * self.rank
 
 
-def make_selector(name, n_in, n_out, n_active, n_entries, *, by_magnitude, seed, sketch_size,
-                  **tables):
-    """Selector of a hidden layer by its public name; `n_entries`: mean entries of an input row."""
-    if name == "auto":
-        name = cheapest(n_in, n_out, n_active, n_entries, sketch_size, **tables)
-    if name == "dense" or n_active >= n_out:
+CANDIDATES_PER_ACTIVE = 8
+# A twentieth of so few neurons represents little: "auto" keeps narrow layers dense.
+NARROW = 128
+
+
+def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitude, seed,
+                  sketch_size, **tables):  # fmt: skip
+    """Selector of a hidden layer by its public name.
+
+    n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
+    """
+    if n_active >= n_out:
         return DenseSelector(n_in, n_out)
     # As many directions as inputs leave nothing to sketch.
     rank = None if sketch_size is None or sketch_size >= n_in else sketch_size
+    if tables["n_candidates"] is None:
+        tables["n_candidates"] = CANDIDATES_PER_ACTIVE * n_active
+    if name == "auto":
+        name = cheapest(n_in, n_out, n_active, n_entries, sparse, rank or n_in, **tables)
+    if name == "dense":
+        return DenseSelector(n_in, n_out)
     if name == "lsh":
-        if tables["n_candidates"] is None:
-            tables["n_candidates"] = CANDIDATES_PER_ACTIVE * n_active
         return TableSelector(n_in, n_out, n_active, by_magnitude, rank, seed, **tables)
     if name == "topk" or rank is None:
         return TopKSelector(n_in, n_out, n_active, by_magnitude)
     return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
 
 
-CANDIDATES_PER_ACTIVE = 8
-# Cost of a candidate looked up and scored, over that of a neuron scored in passing.
-CANDIDATE_COST = 8
-# Below this width a layer's own arithmetic is too small to be worth avoiding.
-NARROW = 128
-
-
-def cheapest(n_in, n_out, n_active, n_entries, sketch_size, *, n_hashes, n_tables, n_candidates,
-             **_):
-    """The choice of selector="auto": multiplications of an example, weighted by how they run."""
-    rank = min(sketch_size or n_in, n_in)
-    active = 3 * n_entries * n_active
-    candidates = min(n_candidates or CANDIDATES_PER_ACTIVE * n_active, n_out)
+def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, n_hashes, n_tables, n_probes,
+             n_candidates, **_):  # fmt: skip
+    """The choice of selector="auto": least time an example, selection and training together."""
+    if n_out <= NARROW:
+        return "dense"
+    # Forward, backward and update use a weight once each.
+    weight = 3 * _costs.per_entry(sparse)
+    query = _costs.STREAM * n_entries * rank
+    active = weight * n_entries * n_active
+    found = min(n_candidates, n_out)
     costs = {
-        "dense": 3 * n_entries * n_out if n_out > NARROW else 0,
-        "sketch": n_entries * rank + n_out * rank + active,
-        "lsh": (n_entries + n_hashes * n_tables + CANDIDATE_COST * candidates) * rank + active,
+        "dense": weight * n_entries * n_out,
+        "sketch": active + query + n_out * (_costs.SCORE * rank + _costs.PICK),
+        "lsh": active
+        + query
+        + n_tables * (_costs.STREAM * rank * n_hashes + _costs.PROBE * min(n_probes, 2**n_hashes))
+        + found * _costs.CANDIDATE,
     }
     return min(costs, key=costs.get)

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-# Multiplications of refreshing, as a share of those of the steps between two refreshes.
-REFRESH_SHARE = 0.1
+from sklearn_lsh import _costs
+
+# Time of refreshing, as a share of that of the steps between two refreshes.
+REFRESH_SHARE = 0.06
 # Rows that count as a step when that share is worked out: gaps must not follow the sample count,
 # or repeating a row would differ from doubling its weight.
 NOMINAL_BATCH = 200
@@ -61,6 +63,9 @@ class Trainer:
             layer.allocate_slots(self.optimizer.n_slots)
         run = self.run_asynchronously if asynchronous else self.run_batches
         loss = run(inputs, targets, weight, batch_size, workspace, spent)
+        spent["dense"] += self.network.dense_cost(
+            inputs, self.optimizer, 1 if asynchronous else batch_size
+        )
         self.penalty = squared_norm(self.network)
         if not np.isfinite(self.penalty):
             raise ValueError(
@@ -94,7 +99,8 @@ class Trainer:
             look = slice(at, at + min(LATER_LOOK, len(workspace.outputs[0]), steps * batch_size))
 
             def flow(look=look):
-                return self.network.forward(inputs.take(look), workspace, spent)[:-1], weight[look]
+                flow, _ = self.network.forward(inputs.take(look), workspace, spent)
+                return flow[:-1], weight[look]
 
             self.catch_up(steps, flow, workspace, spent)
             at = rows.stop
@@ -122,19 +128,19 @@ class Trainer:
             self.network.refresh(spent, workspace.n_threads)
 
 
-def refresh_gap(network, n_entries):
-    """Steps between refreshes that keep them at REFRESH_SHARE of the work.
+def refresh_gap(network, n_entries, sparse):
+    """Steps between refreshes that keep them at REFRESH_SHARE of the time.
 
-    n_entries : mean number of entries of an input row.
+    n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
-    work = cost = 0
+    work = refresh = 0.0
     for layer in network.layers:
         selector = layer.selector
-        work += 3 * n_entries * selector.n_active
-        work += sum(selector.costs(n_entries, 1, selector.n_candidates or selector.n_out))
-        cost += selector.refresh_cost()
-        n_entries = selector.n_active
-    return max(1, int(np.ceil(cost / (REFRESH_SHARE * NOMINAL_BATCH * work))))
+        work += 3 * _costs.per_entry(sparse) * n_entries * selector.n_active
+        work += _costs.SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
+        refresh += _costs.GEMM * selector.refresh_cost()
+        n_entries, sparse = selector.n_active, not selector.is_dense
+    return max(1, round(refresh / (REFRESH_SHARE * NOMINAL_BATCH * work)))
 
 
 def squared_norm(network):

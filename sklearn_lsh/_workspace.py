@@ -37,6 +37,7 @@ class Workspace:
         self.heap_keys = per_thread(2 * n_probes + 2, np.float32)
         self.heap_sets = per_thread(2 * n_probes + 2, np.int32)
         self.seen = per_thread(n_out // 64 + 1, np.uint64)
+        self.edge_bits = per_thread(n_out // 64 + 1, np.uint64)
         self.sums = per_thread(n_in, np.float64)
         self.touched = per_thread(n_in + 1, np.int32)
         self.marks = per_thread(n_in, np.int8)

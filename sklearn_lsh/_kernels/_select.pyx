@@ -16,7 +16,8 @@ from sklearn_lsh._kernels._views cimport (
 cdef extern from "simd.h" nogil:
     void lsh_detect()
     void lsh_dot4(const float*, const float*, const float*, const float*, const float*, int, float*)
-    void lsh_axpy(float*, float, const float*, int)
+    void lsh_project(const float*, const int32_t*, int, const float*, int, float*, int*)
+    void lsh_masks(const unsigned char*, int, int, uint64_t*, uint64_t*)
     void lsh_score64(const float*, const float*, int, const float*, float*)
     void lsh_range(const float*, int, float*)
     void lsh_bins(const float*, int, float, float, unsigned char*)
@@ -26,91 +27,108 @@ lsh_detect()
 
 cdef enum:
     N_BINS = 256
-    FEW = 24            # this many are finished by plain selection
+    FEW = 32            # this many are finished by plain selection
 
 
-cdef int top_k(const float* scores, int n, int k, int32_t* ids, Scratch* scratch) noexcept nogil:
-    """Positions of the k largest scores, in no order; ties go to the lower position.
+cdef int list_bits(uint64_t* words, int n_words, int32_t* ids) noexcept nogil:
+    """Positions of the bits, ascending; clears them and returns their number."""
+    cdef int w, count = 0
+    cdef uint64_t word
+    for w in range(n_words):
+        word = words[w]
+        words[w] = 0
+        while word:
+            ids[count] = (w << 6) + LSH_LOWEST_BIT(word)
+            count += 1
+            word &= word - 1
+    return count
 
-    A histogram tells which scores are in, which are out and which are on the edge; only the edge is
-    looked at again. Few passes, no branches that depend on the data. ids: room for n + 1.
+
+cdef int histogram_edge(const float* scores, int n, int* left, Scratch* scratch) noexcept nogil:
+    """Bin the scores; return the bin in which the left-th largest falls (-1: no bins to be had).
+
+    left becomes the number still to be taken from that bin.
     """
     cdef int counts[4][N_BINS]
     cdef float bounds[2]
     cdef float scale
-    cdef int i, j, b, best, target, above, n_edge, count = 0
-    cdef const float* values = scores
-    cdef float* edge_scores = scratch.edge_scores
+    cdef int i, b, target = N_BINS
+    lsh_range(scores, n, bounds)
+    scale = N_BINS / (bounds[1] - bounds[0])
+    if not (scale > 0 and scale < 1e30):
+        return -1
+    lsh_bins(scores, n, bounds[0], scale, scratch.bins)
+    memset(counts, 0, sizeof(counts))
+    for i in range(0, n - 3, 4):
+        # Four tables: equal bins in a row do not wait for each other.
+        counts[0][scratch.bins[i]] += 1
+        counts[1][scratch.bins[i + 1]] += 1
+        counts[2][scratch.bins[i + 2]] += 1
+        counts[3][scratch.bins[i + 3]] += 1
+    for i in range(n & ~3, n):
+        counts[0][scratch.bins[i]] += 1
+    while target > 0:
+        target -= 1
+        b = counts[0][target] + counts[1][target] + counts[2][target] + counts[3][target]
+        if b >= left[0]:
+            return target
+        left[0] -= b
+    return 0
+
+
+cdef int top_k(float* scores, int n, int k, int32_t* ids, Scratch* scratch) noexcept nogil:
+    """Positions of the k largest scores, ascending; ties go to the lower position.
+
+    A histogram tells which scores are in, which are out and which are on the edge; only the edge
+    is looked at again. No branch depends on a single score. Room for whole words of 64 in
+    scratch.bins; scratch.seen and scratch.edge_bits are zero before and after.
+    """
+    cdef int i, target, n_edge, best, left = k, n_words = (n + 63) >> 6
     cdef int32_t* edge = scratch.edge
-    cdef int32_t id
+    cdef float* values = scratch.edge_scores
     if k >= n:
         for i in range(n):
             ids[i] = i
         return n
-    while True:
-        lsh_range(values, n, bounds)
-        scale = N_BINS / (bounds[1] - bounds[0])
-        if not (scale > 0 and scale < 1e30):
-            # All alike (or not finite): the first ones.
-            for i in range(k - count):
-                ids[count + i] = i if values == scores else edge[i]
-            return k
-        lsh_bins(values, n, bounds[0], scale, scratch.bins)
-        memset(counts, 0, sizeof(counts))
-        for i in range(0, n - 3, 4):
-            # Four tables: equal bins in a row do not wait for each other.
-            counts[0][scratch.bins[i]] += 1
-            counts[1][scratch.bins[i + 1]] += 1
-            counts[2][scratch.bins[i + 2]] += 1
-            counts[3][scratch.bins[i + 3]] += 1
-        for i in range(n & ~3, n):
-            counts[0][scratch.bins[i]] += 1
-        target = N_BINS
-        above = count
-        while True:
-            target -= 1
-            b = counts[0][target] + counts[1][target] + counts[2][target] + counts[3][target]
-            if above + b >= k or target == 0:
-                break
-            above += b
-        n_edge = 0
-        for i in range(n):
-            id = i if values == scores else edge[i]
-            b = scratch.bins[i]
-            ids[count] = id
-            count += b > target
-            edge[n_edge] = id
-            edge_scores[n_edge] = values[i]
-            n_edge += b == target
-        if n_edge <= FEW:
+    target = histogram_edge(scores, n, &left, scratch)
+    if target < 0:
+        for i in range(k):
+            ids[i] = i
+        return k
+    memset(scratch.bins + n, 0, (n_words << 6) - n)
+    lsh_masks(scratch.bins, n_words, target, scratch.seen, scratch.edge_bits)
+    if n & 63:
+        scratch.edge_bits[n_words - 1] &= ((<uint64_t> 1) << (n & 63)) - 1
+    n_edge = list_bits(scratch.edge_bits, n_words, edge)
+    for i in range(n_edge):
+        values[i] = scores[edge[i]]
+    while n_edge > FEW:
+        target = histogram_edge(values, n_edge, &left, scratch)
+        if target < 0:
+            n_edge = left
             break
-        values = edge_scores
-        n = n_edge
-    while count < k:
         best = 0
-        for j in range(1, n_edge):
-            # Not finite scores lose; positions ascend, so the first of equals is the lower.
-            if edge_scores[j] > edge_scores[best]:
-                best = j
-        ids[count] = edge[best]
-        count += 1
+        for i in range(n_edge):
+            if scratch.bins[i] > target:
+                scratch.seen[edge[i] >> 6] |= (<uint64_t> 1) << (edge[i] & 63)
+            elif scratch.bins[i] == target:
+                edge[best] = edge[i]
+                values[best] = values[i]
+                best += 1
+        n_edge = best
+    while left > 0:
+        best = 0
+        for i in range(1, n_edge):
+            # Positions ascend, so the first of equals is the lower.
+            if values[i] > values[best]:
+                best = i
+        scratch.seen[edge[best] >> 6] |= (<uint64_t> 1) << (edge[best] & 63)
+        left -= 1
         n_edge -= 1
-        for j in range(best, n_edge):
-            edge[j] = edge[j + 1]
-            edge_scores[j] = edge_scores[j + 1]
-    return k
-
-
-cdef int project_query(const SelectorView* selector, Row x, float* q) noexcept nogil:
-    """q = directions' x; returns the number of entries of x that are not zero."""
-    cdef int32_t k, used = 0, r = selector.rank
-    memset(q, 0, r * sizeof(float))
-    for k in range(x.length):
-        if x.values[k] != 0:
-            used += 1
-            lsh_axpy(q, x.values[k],
-                     selector.directions + <int64_t> (x.indices[k] if x.indices != NULL else k) * r, r)
-    return used
+        for i in range(best, n_edge):
+            edge[i] = edge[i + 1]
+            values[i] = values[i + 1]
+    return list_bits(scratch.seen, n_words, ids)
 
 
 cdef void score_candidates(const LayerView* layer, Row x, const float* q, const int32_t* ids, int n,
@@ -131,21 +149,6 @@ cdef void score_candidates(const LayerView* layer, Row x, const float* q, const 
             scores[s + t] = z[t] + selector.offsets[ids[s + t]]
 
 
-cdef void sort_ids(int32_t* ids, int n, uint64_t* seen, int n_words) noexcept nogil:
-    """Ascending order through a bitmap: no comparisons, no mispredicted branches."""
-    cdef int i, w, count = 0
-    cdef uint64_t word
-    for i in range(n):
-        seen[ids[i] >> 6] |= (<uint64_t> 1) << (ids[i] & 63)
-    for w in range(n_words):
-        word = seen[w]
-        seen[w] = 0
-        while word:
-            ids[count] = (w << 6) + LSH_LOWEST_BIT(word)
-            count += 1
-            word &= word - 1
-
-
 cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* active,
                     int* n_ranked, int* n_projected) noexcept nogil:
     """Write the sorted active set; return its size.
@@ -154,13 +157,15 @@ cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* ac
     """
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_active, s, count
+    cdef int32_t id
     cdef int32_t* chosen = scratch.positions
     cdef float* scores = scratch.scores
     if selector.kind == TOPK:
         preactivations(layer, x, NULL, n, scores)
         n_projected[0] = x.length
     else:
-        n_projected[0] = project_query(selector, x, scratch.query)
+        lsh_project(x.values, x.indices, x.length, selector.directions, selector.rank, scratch.query,
+                    n_projected)
     if selector.kind == SKETCH:
         for s in range((n + PANEL - 1) // PANEL):
             lsh_score64(selector.panels + <int64_t> s * PANEL * selector.rank, scratch.query,
@@ -173,11 +178,13 @@ cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* ac
     if selector.by_magnitude and n > k:
         for s in range(n):
             scores[s] = fabsf(scores[s])
+    if selector.kind != TABLES:
+        return top_k(scores, n, k, active, scratch)
     count = top_k(scores, n, k, chosen, scratch)
     for s in range(count):
-        active[s] = scratch.ids[chosen[s]] if selector.kind == TABLES else chosen[s]
-    sort_ids(active, count, scratch.seen, (selector.n_out + 63) >> 6)
-    return count
+        id = scratch.ids[chosen[s]]
+        scratch.seen[id >> 6] |= (<uint64_t> 1) << (id & 63)
+    return list_bits(scratch.seen, (selector.n_out + 63) >> 6, active)
 
 
 def select(layer, inputs, out, workspace):

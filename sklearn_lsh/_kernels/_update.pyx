@@ -17,6 +17,7 @@ from sklearn_lsh._kernels._views cimport (
 
 cdef extern from "simd.h" nogil:
     void lsh_detect()
+    void lsh_axpy1(double*, double, const float*, int)
     void lsh_axpy4(double*, const double*, const float*, const float*, const float*, const float*, int)
     void lsh_adam(const char*, float*, float*, float*, const double*, int, double, double, float,
                   float, float, float)
@@ -79,7 +80,6 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x, con
     cdef double* sums = scratch.sums
     cdef char* marks = scratch.marks
     cdef char one = 1
-    cdef double d[4]
     cdef double bias = 0
     cdef const float* v[4]
     cdef Row row
@@ -111,13 +111,12 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x, con
         for k in range(n_in):
             n_touched += marks[k]
     else:
-        for p in range(0, n_pairs, 4):
+        for p in range(0, n_pairs - 3, 4):
             for t in range(4):
-                k = p + t if p + t < n_pairs else n_pairs - 1
-                v[t] = x.values + x.start[examples[k]]
-                d[t] = deltas[k] if p + t < n_pairs else 0
-            if d[0] != 0 or d[1] != 0 or d[2] != 0 or d[3] != 0:
-                lsh_axpy4(sums, d, v[0], v[1], v[2], v[3], n_in)
+                v[t] = x.values + x.start[examples[p + t]]
+            lsh_axpy4(sums, deltas + p, v[0], v[1], v[2], v[3], n_in)
+        for p in range(n_pairs & ~3, n_pairs):
+            lsh_axpy1(sums, deltas[p], x.values + x.start[examples[p]], n_in)
         memset(marks, 1, n_in)
         n_touched = n_in
     step_entries(marks, w, s0, s1, sums, n_in, step, gradient.scale, gradient.decay)

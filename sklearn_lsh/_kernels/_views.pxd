@@ -77,7 +77,7 @@ cdef struct StepView:
 cdef struct Scratch:                    # one thread's share of a Workspace
     float* scores                       # (max n_out, padded to whole panels)
     float* edge_scores                  # (max n_out,)
-    unsigned char* bins                 # (max n_out,)
+    unsigned char* bins                 # (max n_out, padded to 64)
     float* query                        # (max rank)
     float* projections                  # (max n_tables * n_hashes)
     int32_t* ids                        # (max n_out + 1)
@@ -86,7 +86,8 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     int32_t* probes                     # (max n_tables * n_probes)
     float* heap_keys                    # (max 2 n_probes + 2)
     int32_t* heap_sets
-    uint64_t* seen                      # bitmap over neurons, zero between uses
+    uint64_t* seen                      # bitmaps over neurons, zero between uses
+    uint64_t* edge_bits
     double* sums                        # (max n_in,) zero between uses
     int32_t* touched                    # (max n_in + 1)
     char* marks                         # (max n_in,) zero between uses

@@ -95,6 +95,8 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     view.heap_keys = <float*> floats(workspace.heap_keys[thread])
     view.heap_sets = <int32_t*> ints(workspace.heap_sets[thread])
     view.seen = <uint64_t*> &bits[0]
+    bits = workspace.edge_bits[thread]
+    view.edge_bits = <uint64_t*> &bits[0]
     doubles = workspace.sums[thread]
     view.sums = <double*> &doubles[0]
     view.touched = <int32_t*> ints(workspace.touched[thread])

@@ -21,6 +21,8 @@ static inline int LSH_LOWEST_BIT(uint64_t word) {
 #endif
 
 #if defined(__GNUC__) && defined(__x86_64__)
+#include <immintrin.h>
+#define LSH_AVX2 __attribute__((target("avx2,fma")))
 static int lsh_avx2 = 0;
 static void lsh_detect(void) {
     __builtin_cpu_init();
@@ -28,7 +30,7 @@ static void lsh_detect(void) {
 }
 /* One body, two functions, one branch that is always predicted. */
 #define LSH_KERNEL(name, params, args, ...)                                                   \
-    __attribute__((target("avx2,fma"))) static void name##_avx2 params __VA_ARGS__            \
+    LSH_AVX2 static void name##_avx2 params __VA_ARGS__                                       \
     static void name##_base params __VA_ARGS__                                                \
     static inline void name params { if (lsh_avx2) name##_avx2 args; else name##_base args; }
 #else
@@ -67,6 +69,13 @@ LSH_KERNEL(lsh_axpy4,
     for (int k = 0; k < n; k++) g[k] += d0 * x0[k] + d1 * x1[k] + d2 * x2[k] + d3 * x3[k];
 })
 
+/* The same for one example */
+LSH_KERNEL(lsh_axpy1, (double *LSH_RESTRICT g, double d, const float *LSH_RESTRICT x, int n),
+    (g, d, x, n), {
+    LSH_SIMD(omp simd)
+    for (int k = 0; k < n; k++) g[k] += d * x[k];
+})
+
 /* out[t] = start[t] + sum_k q[k] panel[64 k + t], t = 0..63: 64 neurons scored from registers */
 LSH_KERNEL(lsh_score64,
     (const float *LSH_RESTRICT panel, const float *LSH_RESTRICT q, int r,
@@ -103,6 +112,69 @@ LSH_KERNEL(lsh_bins,
         place = place < 255 ? place : 255;
         bins[k] = (uint8_t)(int)(place > 0 ? place : 0);
     }
+})
+
+/* Bit k of above: bins[k] > target; bit k of edge: bins[k] == target. Whole words of 64. */
+static void lsh_masks_base(const uint8_t *bins, int n_words, int target, uint64_t *above,
+                           uint64_t *edge) {
+    for (int w = 0; w < n_words; w++) {
+        uint64_t a = 0, e = 0;
+        for (int k = 0; k < 64; k++) {
+            a |= (uint64_t)(bins[64 * w + k] > target) << k;
+            e |= (uint64_t)(bins[64 * w + k] == target) << k;
+        }
+        above[w] = a; edge[w] = e;
+    }
+}
+#ifdef LSH_AVX2
+LSH_AVX2 static void lsh_masks_avx2(const uint8_t *bins, int n_words, int target, uint64_t *above,
+                                    uint64_t *edge) {
+    const __m256i t = _mm256_set1_epi8((char)target);
+    for (int w = 0; w < n_words; w++) {
+        uint64_t ge[2], eq[2];
+        for (int h = 0; h < 2; h++) {
+            const __m256i b = _mm256_loadu_si256((const __m256i *)(bins + 64 * w + 32 * h));
+            ge[h] = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(b, t), b));
+            eq[h] = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(b, t));
+        }
+        edge[w] = eq[0] | eq[1] << 32;
+        above[w] = (ge[0] | ge[1] << 32) & ~edge[w];
+    }
+}
+#endif
+static inline void lsh_masks(const uint8_t *bins, int n_words, int target, uint64_t *above,
+                             uint64_t *edge) {
+#ifdef LSH_AVX2
+    if (lsh_avx2) { lsh_masks_avx2(bins, n_words, target, above, edge); return; }
+#endif
+    lsh_masks_base(bins, n_words, target, above, edge);
+}
+
+/* q[0..r) = sum over the non-zero x[k] of x[k] * rows[id_k * r + 0..r); returns their number */
+LSH_KERNEL(lsh_project,
+    (const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT ids, int n,
+     const float *LSH_RESTRICT rows, int r, float *LSH_RESTRICT q, int *LSH_RESTRICT used),
+    (x, ids, n, rows, r, q, used), {
+    int count = 0;
+    for (int t = 0; t < r; t += 32) {
+        float sum[32] = {0};
+        const int width = r - t < 32 ? r - t : 32;
+        count = 0;
+        for (int k = 0; k < n; k++) {
+            const float a = x[k];
+            const float *LSH_RESTRICT row = rows + (int64_t)(ids ? ids[k] : k) * r + t;
+            if (a == 0) continue;
+            count++;
+            if (width == 32) {
+                LSH_SIMD(omp simd)
+                for (int c = 0; c < 32; c++) sum[c] += a * row[c];
+            } else {
+                for (int c = 0; c < width; c++) sum[c] += a * row[c];
+            }
+        }
+        for (int c = 0; c < width; c++) q[t + c] = sum[c];
+    }
+    *used = count;
 })
 
 /* Optimiser steps on the entries with on[k]. Gradient: g[k] * scale + decay * w[k]. */

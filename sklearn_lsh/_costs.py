@@ -1,0 +1,19 @@
+"""What work takes, by how it reaches memory: nanoseconds a multiplication on one core.
+
+Measured by benchmarks/kernels.py; they steer schedules and selector="auto", never results, so that
+round figures do. Time, not multiplications, is compared: a gather costs an order of magnitude more
+than the same product in a matrix multiplication.
+"""
+
+GEMM = 0.03  # dense matrix products of a library
+SCORE = 0.06  # neurons scored against a query, panel by panel
+STREAM = 0.12  # dot products and updates along dense rows
+GATHER = 0.8  # the same through index lists
+PICK = 1.5  # keeping the best: a neuron
+CANDIDATE = 8.0  # looking up, ranking and picking a candidate: a neuron
+PROBE = 20.0  # a bucket
+
+
+def per_entry(sparse):
+    """Cost of a weight used, in rows stored dense or sparse."""
+    return GATHER if sparse else STREAM
