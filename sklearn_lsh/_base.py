@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
@@ -26,16 +27,19 @@ from sklearn_lsh._training import Trainer, refresh_gap
 from sklearn_lsh._workspace import Workspace
 
 PREDICT_BATCH = 512
+# Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
+WORK_PER_THREAD = 2**21
 
 
 class BaseLSHMLP(BaseEstimator):
     """Shared machinery of LSHMLPClassifier and LSHMLPRegressor.
 
-    A subclass encodes its targets (``_encode``), scores predictions (``_score_rows``) and says how
+    A subclass encodes its targets (``_encode``), scores held-out rows (``_validation_score``), may
+    stratify them (``_strata``) and says how
     raw scores become predictions.
     """
 
-    _parameter_constraints = CONSTRAINTS
+    _parameter_constraints: ClassVar[dict] = CONSTRAINTS
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -63,7 +67,7 @@ class BaseLSHMLP(BaseEstimator):
 
     @contextmanager
     def _unchanged_on_error(self):
-        """Attributes as they were if the block fails; networks are changed after validation only."""
+        """Attributes as they were if the block fails; networks change after validation only."""
         before = dict(vars(self))
         try:
             yield
@@ -96,7 +100,8 @@ class BaseLSHMLP(BaseEstimator):
             rows = np.flatnonzero(weight)
             if not len(rows):
                 raise ValueError("sample_weight (with class_weight) is zero for every sample.")
-            inputs, targets, weight = Rows.from_matrix(X).take(rows), targets.take(rows), weight[rows]
+            inputs, targets, weight = Rows.from_matrix(X), targets.take(rows), weight[rows]
+            inputs = inputs.take(rows)
             if not cold:
                 self._check_same_network(targets)
             train, validation = np.arange(len(inputs)), None
@@ -125,9 +130,7 @@ class BaseLSHMLP(BaseEstimator):
         self._random_state = rng
         n_entries = float(np.average(inputs.length, weights=weight))
         sparse = inputs.indices is not None
-        network = make_network(
-            self, inputs.n_cols, targets.n_cols, loss, n_entries, sparse, rng
-        )
+        network = make_network(self, inputs.n_cols, targets.n_cols, loss, n_entries, sparse, rng)
         self._trainer = Trainer(
             network, make_optimizer(self), self.alpha, refresh_gap(network, n_entries, sparse)
         )
@@ -255,10 +258,14 @@ class BaseLSHMLP(BaseEstimator):
     # ---- Prediction ---------------------------------------------------------------------------
 
     def _workspace(self, n_rows, training=False):
+        layers = self._network.layers
         n_threads = _openmp_effective_n_threads(self.n_threads)
-        return Workspace(
-            self._network.layers, max(n_rows, n_threads), n_threads, training=training
-        )
+        if self.n_threads is None and not self.asynchronous:
+            # Threads change no bit of the result, so that small batches can do without: waiting
+            # for one another takes longer than the work, by far when other programs run.
+            work = n_rows * sum(layer.selector.n_in * layer.selector.n_active for layer in layers)
+            n_threads = max(1, min(n_threads, work // WORK_PER_THREAD))
+        return Workspace(layers, max(n_rows, n_threads), n_threads, training=training)
 
     def _rows(self, X):
         """Validated input of a fitted estimator."""

@@ -3,55 +3,62 @@
 import numpy as np
 import scipy.sparse as sp
 
-# Directions whose share of the largest variance is below this are noise and are left out.
-NEGLIGIBLE = 1e-9
+# Directions of less than this share of the largest variance are rounding errors of float32.
+NEGLIGIBLE = 1e-5
 
 
 class Directions:
     """Mean and top principal directions of a stream of inputs.
 
-    One block power step per call of `learn`, on the new rows plus what is remembered of the old
-    ones (the low-rank covariance itself): streaming principal components, a few milliseconds.
+    A block power step on the new rows plus what is remembered of the old ones (the low-rank
+    covariance itself): streaming principal components, orthonormalised through the Gram matrix,
+    which takes products of matrices only.
 
     Attributes
     ----------
     mean : ndarray of shape (n_in,), float64
-    basis : ndarray of shape (n_in, rank), float64
+    basis : ndarray of shape (n_in, rank), float32
         Orthonormal columns; zero columns where the inputs have no such direction.
     variances : ndarray of shape (rank,), float64
+        Descending.
     """
 
     def __init__(self, n_in, rank, seed):
         self.mean = np.zeros(n_in)
+        self.basis = np.zeros((n_in, rank), dtype=np.float32)
         self.variances = np.zeros(rank)
-        rng = np.random.RandomState(seed)
-        self.basis = np.linalg.qr(rng.standard_normal((n_in, rank)))[0]
+        self.seed = seed
 
     def learn(self, X, weight, *, memory, n_iter=1):
-        """Update from rows X (array or CSR), weighted; `memory` in [0, 1) is the share kept.
+        """Update from rows X (array or CSR, float32), weighted; the share `memory` is kept.
 
         Returns the multiplications spent.
         """
         share = np.asarray(weight, dtype=np.float64) / np.sum(weight)
-        X = X.astype(np.float64)
         mean = np.asarray(share @ X).ravel()
-        shift = mean - self.mean
+        shift = (mean - self.mean).astype(np.float32)
         self.mean = memory * self.mean + (1 - memory) * mean
-        old, old_variances = self.basis, self.variances
-        basis = old
+        mean, share = mean.astype(np.float32), share.astype(np.float32)
+        n_in, rank = self.basis.shape
+        old, kept_variances = self.basis, (memory * self.variances).astype(np.float32)
+        basis = old.copy()
+        unknown = np.flatnonzero(self.variances == 0)
+        if len(unknown):
+            rng = np.random.RandomState(self.seed)
+            basis[:, unknown] = rng.standard_normal((n_in, len(unknown))) / np.sqrt(n_in)
         for _ in range(n_iter):
-            scores = X @ basis - mean @ basis
-            scores *= share[:, None]
+            scores = (X @ basis - mean @ basis) * share[:, None]
             image = np.asarray(X.T @ scores) - np.outer(mean, scores.sum(axis=0))
             if memory:
-                image += memory * np.outer(shift, shift @ basis)
-                image = (1 - memory) * image + memory * (old * old_variances) @ (old.T @ basis)
-            basis, triangle = np.linalg.qr(image)
-        # Rayleigh-Ritz: rotate so that the directions are the principal ones, in order.
-        left, variances, _ = np.linalg.svd(triangle)
-        basis = basis @ left
-        basis[:, variances <= NEGLIGIBLE * max(variances[0], 1e-300)] = 0
+                image *= 1 - memory
+                image += (old * kept_variances) @ (old.T @ basis)
+                image += (memory * (1 - memory)) * np.outer(shift, shift @ basis)
+            squares, rotation = np.linalg.eigh((image.T @ image).astype(np.float64))
+            variances = np.sqrt(np.maximum(squares[::-1], 0))
+            real = variances > NEGLIGIBLE * variances[0]
+            variances = np.where(real, variances, 0)
+            inverse = np.divide(1, variances, out=np.zeros(rank), where=real)
+            basis = image @ (rotation[:, ::-1] * inverse).astype(np.float32)
         self.basis, self.variances = basis, variances
         entries = X.nnz if sp.issparse(X) else X.size
-        n_in, rank = basis.shape
         return n_iter * (2 * entries * rank + 2 * n_in * rank * rank)

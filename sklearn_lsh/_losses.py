@@ -1,5 +1,7 @@
 """Losses by name, and the prediction each makes of raw scores."""
 
+from typing import ClassVar
+
 import numpy as np
 from scipy.special import expit, softmax
 
@@ -17,13 +19,13 @@ class Loss:
         scikit-learn's name of the function that turns scores into predictions.
     """
 
-    KINDS = {
+    KINDS: ClassVar[dict] = {
         "log_loss": (0, "softmax"),
         "binary_log_loss": (1, "logistic"),
         "squared_error": (2, "identity"),
         "poisson": (3, "exp"),
     }
-    FUNCTIONS = {
+    FUNCTIONS: ClassVar[dict] = {
         "softmax": lambda scores: softmax(scores, axis=1),
         "logistic": expit,
         "identity": lambda scores: scores,

@@ -115,7 +115,10 @@ def make_optimizer(est):
 
 
 def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
-    """A network at its random start; `n_entries`: mean entries of an input row, `sparse`: stored so."""
+    """A network at its random start.
+
+    n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
+    """
     layers = []
     values = [per_layer(est, name) for name in ("selector", "density", "activation")]
     for n_out, name, density, activation in zip(hidden_layer_sizes(est), *values, strict=True):

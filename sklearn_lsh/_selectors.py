@@ -134,7 +134,7 @@ class SketchSelector(Selector):
         """Choose the coordinates anew for the present weights; returns multiplications."""
         basis, mean = self.following.basis, self.following.mean
         spread = np.sqrt(self.following.variances)
-        responses = (layer.W @ basis.astype(np.float32)) * spread
+        responses = (layer.W @ basis) * spread
         responses -= responses.mean(axis=0)
         squares, rotation = np.linalg.eigh(responses.T @ responses / self.n_out)
         squares, rotation = squares[: -self.rank - 1 : -1], rotation[:, : -self.rank - 1 : -1]
@@ -272,8 +272,8 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitud
     """
     if n_active >= n_out:
         return DenseSelector(n_in, n_out)
-    # As many directions as inputs leave nothing to sketch.
-    rank = None if sketch_size is None or sketch_size >= n_in else sketch_size
+    # As many directions as inputs or neurons leave nothing to sketch.
+    rank = None if sketch_size is None or sketch_size >= min(n_in, n_out) else sketch_size
     if tables["n_candidates"] is None:
         tables["n_candidates"] = CANDIDATES_PER_ACTIVE * n_active
     if name == "auto":
@@ -299,6 +299,7 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, n_hashes, n_tabl
     found = min(n_candidates, n_out)
     costs = {
         "dense": weight * n_entries * n_out,
+        "topk": active + n_out * (_costs.per_entry(sparse) * n_entries + _costs.PICK),
         "sketch": active + query + n_out * (_costs.SCORE * rank + _costs.PICK),
         "lsh": active
         + query

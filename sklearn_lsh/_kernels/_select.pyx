@@ -54,7 +54,7 @@ cdef int histogram_edge(const float* scores, int n, int* left, Scratch* scratch)
     cdef float scale
     cdef int i, b, target = N_BINS
     lsh_range(scores, n, bounds)
-    scale = N_BINS / (bounds[1] - bounds[0])
+    scale = <float> (N_BINS / (<double> bounds[1] - bounds[0]))
     if not (scale > 0 and scale < 1e30):
         return -1
     lsh_bins(scores, n, bounds[0], scale, scratch.bins)

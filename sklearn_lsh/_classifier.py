@@ -1,0 +1,485 @@
+"""The classifier: scikit-learn's contract, class labels and predictions."""
+
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import column_or_1d
+
+from sklearn_lsh._base import BaseLSHMLP
+from sklearn_lsh._losses import Loss
+from sklearn_lsh._rows import Rows
+
+
+class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
+    """Classifier that computes only the neurons it needs: a multilayer perceptron.
+
+    In every hidden layer only a share of the neurons, picked for each row by a selector, takes
+    part in prediction and in training. Parameters are those of scikit-learn's `MLPClassifier`
+    where the meaning is the same. Two classes, more classes and multilabel targets are
+    supported; the loss is the log loss.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(1000,)
+        Number of neurons of every hidden layer.
+    activation : {'relu', 'leaky_relu', 'tanh', 'logistic', 'identity'} or list, default='relu'
+        Activation of the hidden layers; a list has one name per hidden layer. The slope of
+        'leaky_relu' below zero is 0.01. Active are the neurons of largest pre-activation, for
+        'tanh' and 'identity', which respond to both signs, those of largest absolute value.
+    solver : {'adam', 'sgd', 'adagrad'}, default='adam'
+        Rule of the steps. All are lazy: see Notes.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty on weights; biases are not penalised. See Notes for how it is
+        applied.
+    batch_size : int or 'auto', default='auto'
+        Rows per step; 'auto' is min(200, n_samples). With `asynchronous=True` every row is a step
+        of its own and this only scales the penalty and the time between refreshes.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Only used by 'sgd'. 'invscaling': `learning_rate_init / (t_ + 1) ** power_t` after every
+        epoch. 'adaptive': divided by 5 whenever training would otherwise stop, down to 1e-6.
+    learning_rate_init : float, default=0.001
+        Step size at the start.
+    power_t : float, default=0.5
+        Exponent of 'invscaling'.
+    max_iter : int, default=200
+        Largest number of epochs, passes over the training rows, of a call of `fit`.
+    shuffle : bool, default=True
+        Whether to draw a new order of the rows for every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Draws the initial weights, the validation rows and the order of the rows, as in
+        scikit-learn's MLP. Hash functions are fixed and not drawn from it.
+    tol : float, default=1e-4
+        Improvement of the loss, or of the validation score under early stopping, that counts.
+    verbose : bool or int, default=False
+        Whether to print the loss of every epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the present weights and state of the solver.
+    momentum : float, default=0.9
+        Momentum of 'sgd', in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of 'sgd' is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to score them after every epoch (accuracy), to stop
+        when the score no longer improves and to keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the rows held out by early stopping, in [0, 1).
+    beta_1 : float, default=0.9
+        Decay of Adam's first moment, in [0, 1).
+    beta_2 : float, default=0.999
+        Decay of Adam's second moment, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the denominator of 'adam' and 'adagrad'.
+    n_iter_no_change : int, default=10
+        Epochs without improvement that are tolerated.
+    selector : {'auto', 'lsh', 'sketch', 'topk', 'dense'} or list, default='auto'
+        How a hidden layer finds its active neurons; a list has one name per hidden layer.
+
+        - 'dense': all neurons, as an ordinary network does.
+        - 'topk': the largest pre-activations, found by computing all of them. Saves work only in
+          backward pass, update and the layers above; the oracle of the others.
+        - 'sketch': the largest of a low-rank approximation of all pre-activations.
+        - 'lsh': candidates come out of hash tables of the neurons; the largest approximate
+          pre-activations among them are kept.
+        - 'auto': the cheapest of 'dense', 'sketch' and 'lsh' by a model of their cost.
+
+        A layer whose `density` keeps every neuron is dense whatever its selector.
+    density : float or list of float, default=0.05
+        Share of each hidden layer's neurons that are active per row, in (0, 1].
+    hash_function : {'simhash'}, default='simhash'
+        Family of the hash functions of 'lsh': signs of Gaussian projections [2]_.
+    n_hashes : int, default=6
+        Hash bits per table (K), 1 to 30; a table has 2 ** n_hashes buckets.
+    n_tables : int, default=10
+        Number of hash tables (L).
+    n_probes : int, default=10
+        Buckets looked up per table, the likeliest first [3]_.
+    n_candidates : int or None, default=None
+        Most neurons that 'lsh' scores per row; None is 8 times the number of active ones.
+    sketch_size : int or None, default=32
+        Directions of a layer's inputs (r) in which 'sketch' scores and 'lsh' hashes and scores
+        neurons. They follow the data as training goes on. None, or no fewer than the layer has
+        inputs: 'lsh' hashes the weights themselves and scores exactly, as in [1]_, and 'sketch'
+        is 'topk'.
+    asynchronous : bool, default=False
+        Whether threads train on whole rows without locks, one step per row [5]_. The result then
+        depends on timing, unless `n_threads=1`.
+    n_threads : int or None, default=None
+        OpenMP threads. None: as many as there are processors for this process, or one where a
+        batch is too small to share; -1: one per processor.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, which multiply `sample_weight`: a dict from class to weight (1
+        where there is none), or 'balanced' for n_samples / (n_classes * count of the class).
+        'balanced' is not available in `partial_fit`, a dict not for multilabel targets.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; for multilabel targets, the numbers of the labels.
+    coefs_ : list of ndarray of shape (n_in, n_out), float32
+        Weights of every layer, the output last; views of the model's own arrays.
+    intercepts_ : list of ndarray of shape (n_out,), float32
+        Biases of every layer.
+    loss_ : float
+        Mean loss of the last epoch, penalty included.
+    best_loss_ : float or None
+        Smallest entry of `loss_curve_`; None under early stopping.
+    loss_curve_ : list of float
+        `loss_` after every epoch since the weights were drawn.
+    validation_scores_ : list of float or None
+        Accuracy on the held-out rows after every epoch; None without early stopping.
+    best_validation_score_ : float or None
+        Largest entry of `validation_scores_`; None without early stopping.
+    n_iter_ : int
+        Epochs of the last call of `fit` or `partial_fit`.
+    t_ : int
+        Training rows seen since the weights were drawn.
+    n_layers_ : int
+        Number of layers, inputs and outputs included.
+    n_outputs_ : int
+        Number of raw scores per row.
+    out_activation_ : {'softmax', 'logistic'}
+        What turns raw scores into predictions.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,), object
+        Names of the features, if X had names that are all strings.
+    n_multiplications_ : dict of str to int
+        Multiplications of training since the weights were drawn; divisions and square roots count
+        as one each. Scoring held-out rows and predicting are not in it.
+
+        - 'forward': stored entries of a hidden layer's input times its active neurons, summed over
+          the rows (in a dense input every entry is stored).
+        - 'backward': the same products, for hidden layers above the first.
+        - 'update': the same products, for the gradient, plus 10 ('adam') or 6 per touched weight
+          for the step.
+        - 'hashing': coordinates and hash values of the inputs.
+        - 'ranking': scores of the neurons that were compared; for 'sketch', coordinates of the
+          inputs as well.
+        - 'refresh': following the inputs' directions and bringing neurons' coordinates and hash
+          values up to date with the weights.
+        - 'output': forward, backward and update of the output layer.
+        - 'dense': what the same steps would have cost with every neuron active; not part of
+          the sum of the others.
+
+    See Also
+    --------
+    LSHMLPRegressor : The same network for regression.
+    sklearn.neural_network.MLPClassifier : A network that computes every neuron.
+
+    Notes
+    -----
+    A neuron that is not active outputs 0 and passes no gradient. The active set depends on the
+    model and on the row alone, not on the batch, and is found in prediction as in training.
+
+    **Lazy updates.** A step moves only the weights it touched: those between a neuron and an input
+    that were active, or stored, in the same row of the batch. A dense row stores all its entries,
+    zeros included; a CSR row those it lists. Weights that were not touched keep their value and
+    the solver's moments, and are not penalised. The gradient of a touched weight is
+    (sum of s_i * slope_i + `alpha` * w) / sum of s_i over the batch, s_i being the weight of row i,
+    so one step decays it by `alpha` / sum of the batch's weights. Asynchronous steps take one row
+    each, weighted relative to the mean, and decay by `alpha` / `batch_size`. `loss_` counts the
+    penalty of all weights.
+
+    **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
+    same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of
+    NumPy may round differently, and a decision between two close neurons may then fall otherwise.
+
+    X is converted to float32, dense or CSR; parameters are float32, gradients are summed in
+    float64.
+
+    References
+    ----------
+    .. [1] R. Spring, A. Shrivastava. "Scalable and Sustainable Deep Learning via Randomized
+       Hashing". KDD 2017. arXiv:1602.08194.
+    .. [2] M. Charikar. "Similarity Estimation Techniques from Rounding Algorithms". STOC 2002.
+    .. [3] Q. Lv, W. Josephson, Z. Wang, M. Charikar, K. Li. "Multi-Probe LSH: Efficient Indexing
+       for High-Dimensional Similarity Search". VLDB 2007.
+    .. [4] D. P. Kingma, J. Ba. "Adam: A Method for Stochastic Optimization". ICLR 2015.
+       arXiv:1412.6980.
+    .. [5] B. Recht, C. Re, S. Wright, F. Niu. "Hogwild!: A Lock-Free Approach to Parallelizing
+       Stochastic Gradient Descent". NeurIPS 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_lsh import LSHMLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = LSHMLPClassifier((500,), selector="sketch", density=0.1, max_iter=20,
+    ...                          random_state=0)
+    >>> _ = model.fit(X[:1500] / 16, y[:1500])
+    >>> model.score(X[1500:] / 16, y[1500:]) > 0.85
+    True
+    >>> spent = model.n_multiplications_
+    >>> sum(spent.values()) - spent["dense"] < 0.5 * spent["dense"]
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseLSHMLP._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(1000,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        selector="auto",
+        density=0.05,
+        hash_function="simhash",
+        n_hashes=6,
+        n_tables=10,
+        n_probes=10,
+        n_candidates=None,
+        sketch_size=32,
+        asynchronous=False,
+        n_threads=None,
+        class_weight=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.selector = selector
+        self.density = density
+        self.hash_function = hash_function
+        self.n_hashes = n_hashes
+        self.n_tables = n_tables
+        self.n_probes = n_probes
+        self.n_candidates = n_candidates
+        self.sketch_size = sketch_size
+        self.asynchronous = asynchronous
+        self.n_threads = n_threads
+        self.class_weight = class_weight
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Converted to float32; CSR stays sparse.
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape \
+                (n_samples, n_labels)
+            Classes, or a binary indicator matrix of labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; rows of weight zero are left out.
+
+        Returns
+        -------
+        self : LSHMLPClassifier
+
+        Raises
+        ------
+        ValueError
+            A parameter out of range, data that are not finite, or sample weights that are
+            negative or all zero: the estimator is unchanged. Also when the network's own weights
+            stop being finite; under `warm_start` they are then lost.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train on the given rows once.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape \
+                (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), default=None
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will be; required at the first call.
+
+        Returns
+        -------
+        self : LSHMLPClassifier
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; classes missing at the first call or other than before; labels unseen;
+            early stopping or balanced class weights. When the network's own weights stop being
+            finite, they are lost.
+        """
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def _encode(self, y, weight, cold, incremental, classes):
+        """Loss, target Rows and sample weights; sets classes_ on a cold start."""
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y")
+        multilabel = kind == "multilabel-indicator"
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                "y of several multiclass outputs is not supported (unknown label type)."
+            )
+        if not multilabel:
+            y = column_or_1d(y, warn=True)
+        if cold:
+            if incremental and classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            found = np.arange(y.shape[1]) if multilabel else np.unique(y)
+            self.classes_ = unique_labels(classes) if incremental and not multilabel else found
+            self._multilabel = multilabel
+        else:
+            if classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+                raise ValueError(
+                    f"classes={classes!r} is not the same as on the last call: {self.classes_!r}"
+                )
+            if multilabel != self._multilabel:
+                raise ValueError("y changed between classes and an indicator matrix of labels.")
+        weight = self._weigh_classes(y, weight, incremental)
+        if multilabel:
+            if y.shape[1] != len(self.classes_):
+                raise ValueError(f"y has {y.shape[1]} labels (classes), not {len(self.classes_)}.")
+            labels = sp.csr_array(y, dtype=np.float32)
+            labels.eliminate_zeros()
+            return Loss("binary_log_loss"), Rows.from_matrix(labels), weight
+        codes = np.searchsorted(self.classes_, y)
+        codes[codes == len(self.classes_)] = 0
+        if np.any(self.classes_[codes] != y):
+            unseen = np.setdiff1d(y, self.classes_)
+            raise ValueError(f"y has classes {unseen} that are not in classes_ {self.classes_}.")
+        if len(self.classes_) > 2:
+            return Loss("log_loss"), Rows.one_hot(codes, len(self.classes_)), weight
+        return Loss("binary_log_loss"), Rows.from_matrix(codes[:, None]), weight
+
+    def _weigh_classes(self, y, weight, incremental):
+        if self.class_weight is None:
+            return weight
+        if isinstance(self.class_weight, dict):
+            if not all(0 <= value < np.inf for value in self.class_weight.values()):
+                raise ValueError(
+                    f"class_weight must be finite and not negative, got {self.class_weight!r}."
+                )
+        elif incremental:
+            raise ValueError(
+                "class_weight='balanced' is not supported by partial_fit, which sees no more than "
+                "a part of the classes' counts; pass a dict."
+            )
+        dense = y.toarray() if sp.issparse(y) else y
+        return weight * compute_sample_weight(self.class_weight, dense)
+
+    def _strata(self, targets):
+        if self._multilabel:
+            return None
+        codes = targets.values if len(self.classes_) <= 2 else targets.indices
+        return codes[targets.start]
+
+    def _validation_score(self, scores, targets, weight):
+        truth = targets.to_csr().toarray()
+        if not self._multilabel and len(self.classes_) > 2:
+            return accuracy_score(truth.argmax(axis=1), scores.argmax(axis=1), sample_weight=weight)
+        return accuracy_score(truth > 0, scores > 0, sample_weight=weight)
+
+    def decision_function(self, X):
+        """Raw scores: the inputs of the last softmax or logistic function.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for one or two classes, else (n_samples, n_classes), float32
+        """
+        scores = self._scores(X)
+        return scores if self._multilabel or scores.shape[1] > 1 else scores[:, 0]
+
+    def predict_proba(self, X):
+        """Probability of every class (they sum to 1), or of every label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+        """
+        scores = self._scores(X)
+        proba = self._network.loss.predictions(scores)
+        if self._multilabel or proba.shape[1] > 1:
+            return proba
+        if len(self.classes_) == 1:
+            return np.ones_like(proba)
+        return np.column_stack([1 - proba, proba])
+
+    def predict_log_proba(self, X):
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+        """
+        return np.log(self.predict_proba(X))
+
+    def predict(self, X):
+        """Most likely class, or the labels likelier than not.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or a dense indicator of shape (n_samples, n_labels)
+        """
+        scores = self._scores(X)
+        if self._multilabel:
+            return (scores > 0).astype(int)
+        if scores.shape[1] == 1:
+            return self.classes_[np.minimum(scores[:, 0] > 0, len(self.classes_) - 1).astype(int)]
+        return self.classes_[scores.argmax(axis=1)]

@@ -1,0 +1,164 @@
+"""What is computed: against the oracle, at any number of threads, and at what cost."""
+
+import numpy as np
+import pytest
+import reference as ref
+import scipy.sparse as sp
+from cases import (
+    SELECTORS,
+    X_TEST,
+    X_TRAIN,
+    Y_TEST,
+    Y_TRAIN,
+    X,
+    Y,
+    assert_same_parameters,
+    small,
+)
+
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def transposed(model):
+    return [W.T.astype(float) for W in model.coefs_], [b.astype(float) for b in model.intercepts_]
+
+
+def winners(Ws, bs, X, activations, counts):
+    """Masks of the counts[l] largest pre-activations, layer by layer, or None where 0.
+
+    Activations that respond to both signs are ranked by the absolute pre-activation.
+    """
+    active = [None] * len(counts)
+    names = [activations] * len(counts) if isinstance(activations, str) else activations
+    for layer, (count, name) in enumerate(zip(counts, names, strict=True)):
+        pre = ref.forward(Ws, bs, X, activations, active)[0][layer]
+        rank = np.abs(pre) if name in ("tanh", "identity") else pre
+        active[layer] = ref.top_k(rank, count) if count else None
+    return active
+
+
+@pytest.mark.parametrize("activation", [*ref.ACTIVATIONS, ["tanh", "relu"]], ids=str)
+@pytest.mark.parametrize("selector, counts", [("dense", [0, 0]), ("topk", [8, 16])])
+def test_predictions_equal_the_oracle(activation, selector, counts):
+    model = small(hidden_layer_sizes=(32, 64), activation=activation, selector=selector)
+    Ws, bs = transposed(model.fit(X, Y))
+    active = winners(Ws, bs, X, activation, counts)
+    close = np.isclose(
+        model.decision_function(X), ref.forward(Ws, bs, X, activation, active)[2], atol=1e-4
+    )
+    assert np.mean(close.all(axis=1)) > 0.98  # float32 may decide a tie the other way
+
+
+@pytest.mark.parametrize("selector, counts", [("dense", [0, 0]), ("topk", [8, 16])])
+@pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("loss", ref.LOSSES)
+def test_one_step_equals_the_oracle(loss, to_input, selector, counts):
+    rng = np.random.default_rng(0)
+    classify = loss in ("softmax", "logistic")
+    model = small(
+        LSHMLPClassifier if classify else LSHMLPRegressor,
+        hidden_layer_sizes=(32, 64), selector=selector, solver="sgd", momentum=0.0,
+        learning_rate_init=0.5, batch_size=40, alpha=0.1 if selector == "dense" else 0.0,
+        **({} if classify else {"loss": loss}),
+    )  # fmt: skip
+    X, weight = rng.normal(size=(40, 12)), rng.uniform(0.1, 2, 40)
+    if loss == "softmax":
+        y = rng.permutation(np.arange(40) % 4)
+        target = np.eye(4)[y]
+    elif loss == "logistic":
+        y = rng.permutation(np.arange(40) % 2)
+        target = y[:, None]
+    else:
+        y = target = rng.poisson(1.0, size=(40, 2)).astype(float)
+    model.partial_fit(to_input(X), y, **({"classes": np.unique(y)} if classify else {}))
+    Ws, bs = transposed(model)
+    active = winners(Ws, bs, X, "relu", counts)
+    value, dWs, dbs = ref.gradients(Ws, bs, X, target, loss, "relu", active, weight, model.alpha)
+    new_Ws, new_bs = transposed(model.partial_fit(to_input(X), y, sample_weight=weight))
+    for old, new, slope in zip(Ws + bs, new_Ws + new_bs, dWs + dbs, strict=True):
+        np.testing.assert_allclose(new, old - 0.5 * slope, rtol=1e-4, atol=1e-5)
+    if loss != "squared_error":  # scikit-learn reports that one as a mean over the outputs
+        assert model.loss_ == pytest.approx(value, rel=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_same_bits_at_any_thread_count(selector, solver):
+    fits = [
+        small(selector=selector, solver=solver, hidden_layer_sizes=(64, 128), n_threads=n)
+        for n in (1, 2, 2)
+    ]
+    one, *others = [model.fit(X, Y) for model in fits]
+    for other in others:
+        assert_same_parameters(one, other)
+        np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+        assert one.loss_curve_ == other.loss_curve_
+        assert one.n_multiplications_ == other.n_multiplications_
+    assert_same_parameters(one, one.fit(X, Y))
+
+
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_a_row_is_predicted_alone(selector):
+    model = small(selector=selector, hidden_layer_sizes=(64, 128)).fit(X, Y)
+    expected, order = model.decision_function(X), np.random.default_rng(0).permutation(len(X))
+    np.testing.assert_allclose(model.decision_function(X[order]), expected[order], atol=1e-6)
+    alone = np.vstack([model.decision_function(X[i : i + 1]) for i in range(50)])
+    np.testing.assert_allclose(alone, expected[:50], atol=1e-6)
+
+
+COSTS = {"forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense"}
+
+
+def spent(model):
+    cost = model.n_multiplications_
+    assert set(cost) == COSTS and all(value >= 0 for value in cost.values())
+    return sum(value for name, value in cost.items() if name != "dense") / cost["dense"]
+
+
+def test_multiplications():
+    wide = {
+        "hidden_layer_sizes": (1000, 1000), "density": 0.05, "batch_size": 200, "max_iter": 5,
+    }  # fmt: skip
+    dense = small(**wide | {"max_iter": 1}, selector="dense").fit(X_TRAIN, Y_TRAIN)
+    assert 0.9 < spent(dense) <= 1.01
+    assert all(dense.n_multiplications_[part] == 0 for part in ("hashing", "ranking", "refresh"))
+    for selector in ("topk", "lsh", "sketch"):
+        model = small(**wide, selector=selector).fit(X_TRAIN, Y_TRAIN)
+        cost = model.n_multiplications_
+        assert spent(model) < 0.15
+        assert cost["dense"] == 5 * dense.n_multiplications_["dense"]
+        assert (cost["hashing"] > 0) == (selector == "lsh") and cost["ranking"] > 0
+        assert (cost["refresh"] > 0) == (selector != "topk")
+
+
+def test_multiplications_by_hand():
+    n, n_in, hidden, active, n_out = 400, 64, 96, 24, 10
+    model = small(hidden_layer_sizes=(hidden, hidden), selector="topk", max_iter=1).fit(X, Y)
+    cost = model.n_multiplications_
+    assert cost["forward"] == n * (n_in * active + active * active)
+    assert cost["backward"] == n * active * active
+    assert cost["ranking"] == n * (n_in * hidden + active * hidden)
+    used, steps = n * active * n_out, n // 50
+    touched = cost["output"] - 3 * used
+    assert touched % 10 == 0 and 0 < touched <= 10 * steps * hidden * n_out
+
+
+@pytest.mark.parametrize(
+    "selector, bar", [("dense", 0.95), ("topk", 0.93), ("sketch", 0.93), ("lsh", 0.93)]
+)
+def test_digits(selector, bar):
+    model = small(hidden_layer_sizes=(500,), density=0.1, max_iter=15, selector=selector)
+    model.set_params(learning_rate_init=0.002).fit(X_TRAIN, Y_TRAIN)
+    assert model.score(X_TEST, Y_TEST) >= bar
+
+
+@pytest.mark.parametrize("solver, rate", [("adam", 0.001), ("sgd", 0.002), ("adagrad", 0.01)])
+@pytest.mark.parametrize("selector", ["lsh", "sketch"])
+def test_asynchronous_training(selector, solver, rate):
+    model = small(
+        asynchronous=True, n_threads=2, hidden_layer_sizes=(500,), density=0.1, max_iter=15,
+        selector=selector, solver=solver, learning_rate_init=rate,
+    )  # fmt: skip
+    assert model.fit(X_TRAIN, Y_TRAIN).score(X_TEST, Y_TEST) >= 0.9

@@ -1,0 +1,116 @@
+"""What scikit-learn asks of an estimator: its own checks, its company, and documentation."""
+
+import doctest
+import inspect
+import pickle
+import re
+import sys
+
+import joblib
+import numpy as np
+import pytest
+from cases import SELECTORS, X, multi_output, small, ten_classes
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:.*fit-time.*"),
+]
+
+ESTIMATORS = [LSHMLPClassifier, LSHMLPRegressor]
+CONFIGURATIONS = [{}, {"selector": "lsh"}, {"selector": "sketch"}]
+
+
+@parametrize_with_checks(
+    [cls(**c) for cls in ESTIMATORS for c in CONFIGURATIONS] + [LSHMLPRegressor(n_threads=2)]
+)
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+def test_grid_search_in_a_pipeline():
+    X, y = make_classification(200, 10, random_state=0)
+    model = make_pipeline(StandardScaler(), small(selector="lsh"))
+    grid = {"lshmlpclassifier__density": [0.1, 0.5], "lshmlpclassifier__n_hashes": [4, 6]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
+    assert search.score(X, y) > 0.8
+    assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
+
+
+@pytest.mark.parametrize("selector", SELECTORS)
+@pytest.mark.parametrize("case", [ten_classes, multi_output])
+def test_clone_pickle_and_state(case, selector, tmp_path):
+    model, y = case()
+    model.set_params(selector=selector, hash_function="simhash")
+    copy = clone(model)
+    assert copy.get_params() == model.get_params() and not hasattr(copy, "coefs_")
+    expected = model.fit(X, y).predict(X)
+
+    names, state = set(vars(model)), joblib.hash(vars(model))
+    for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        if hasattr(model, method):
+            getattr(model, method)(X)
+    model.score(X, y)
+    assert set(vars(model)) == names and joblib.hash(vars(model)) == state
+
+    restored = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(restored.predict(X), expected)
+    np.testing.assert_array_equal(restored.fit(X, y).predict(X), expected)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    np.testing.assert_array_equal(mapped.predict(X), expected)
+
+
+# ---- Documentation ----------------------------------------------------------------------------
+
+
+def sections(cls):
+    """Body of every section of the class's docstring, by title."""
+    parts = re.split(r"^(\w[\w ]*)\n-+\n", inspect.getdoc(cls), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def entries(section):
+    """Text of every entry of a section, by name."""
+    parts = re.split(r"^(\w+) : ", section, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_parameters_are_documented_with_their_defaults(cls):
+    documented = entries(sections(cls)["Parameters"])
+    parameters = inspect.signature(cls).parameters
+    assert list(documented) == list(parameters)
+    for name, text in documented.items():
+        default = text.split("\n")[0].split("default=")[1]
+        assert eval(default) == parameters[name].default, name
+
+
+@pytest.mark.parametrize("case", [ten_classes, multi_output])
+def test_attributes_are_documented(case):
+    model, y = case()
+    documented = set(entries(sections(type(model))["Attributes"]))
+    model.fit(X, y)
+    public = {name for name in dir(model) if name.endswith("_") and not name.startswith("_")}
+    assert documented - {"feature_names_in_"} == public
+
+
+def test_the_two_estimators_are_documented_alike():
+    ours, theirs = (sections(cls) for cls in ESTIMATORS)
+    assert ours["Notes"] == theirs["Notes"] and ours["References"] == theirs["References"]
+    shared = [entries(part["Parameters"]) for part in (ours, theirs)]
+    for name in set(shared[0]) & set(shared[1]) - {"early_stopping"}:
+        assert shared[0][name].rstrip() == shared[1][name].rstrip()
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_examples_in_docstrings(cls):
+    result = doctest.testmod(sys.modules[cls.__module__])
+    assert result.attempted > 0 and result.failed == 0

@@ -1,0 +1,157 @@
+"""Selectors: one contract for all, and what each promises on its own."""
+
+import numpy as np
+import pytest
+import reference as ref
+import scipy.sparse as sp
+from contracts import KINDS, inputs_like, make_layer, ready, select
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn_lsh._layer import Layer
+from sklearn_lsh._selectors import TopKSelector, cheapest
+from sklearn_lsh._selectors import make_selector as by_name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("by_magnitude", [False, True])
+class TestContract:
+    def test_active_sets_are_sorted_unique_and_within_budget(self, kind, by_magnitude):
+        layer = make_layer(kind, by_magnitude=by_magnitude)
+        X = inputs_like(layer)
+        for active in select(ready(layer, X), X):
+            assert np.all(np.diff(active) > 0)
+            assert 0 < len(active) <= layer.selector.n_active
+            assert active[0] >= 0 and active[-1] < layer.selector.n_out
+
+    def test_an_active_set_depends_on_its_row_alone(self, kind, by_magnitude):
+        layer = make_layer(kind, by_magnitude=by_magnitude)
+        X = inputs_like(layer)
+        together = select(ready(layer, X), X)
+        order = np.random.default_rng(0).permutation(len(X))
+        for i, active in zip(order, select(layer, X[order], n_threads=2), strict=True):
+            np.testing.assert_array_equal(active, together[i])
+        for i in range(5):
+            np.testing.assert_array_equal(select(layer, X[i : i + 1])[0], together[i])
+
+    def test_sparse_rows_select_what_dense_rows_do(self, kind, by_magnitude):
+        layer = make_layer(kind, by_magnitude=by_magnitude)
+        X = inputs_like(layer)
+        pairs = zip(select(ready(layer, X), X), select(layer, sp.csr_array(X)), strict=True)
+        assert np.mean([np.array_equal(a, b) for a, b in pairs]) > 0.95  # but for rounding
+
+    def test_selection_beats_chance(self, kind, by_magnitude):
+        layer = make_layer(kind, by_magnitude=by_magnitude)
+        X = inputs_like(layer)
+        scores = X @ layer.W.T + layer.b
+        exact = ref.top_k(np.abs(scores) if by_magnitude else scores, layer.selector.n_active)
+        found = [exact[i, a].sum() for i, a in enumerate(select(ready(layer, X), X))]
+        recall = np.sum(found) / exact.sum()
+        assert recall >= {"dense": 1, "topk": 1, "sketch": 0.9, "tables": 0.4}.get(kind, 0.2)
+
+
+scores = st.lists(
+    st.one_of(
+        st.sampled_from([0.0, 1.0, -1.0, 1e-30, 3e38, -3e38]),
+        st.floats(-10, 10, width=32, allow_subnormal=False),
+    ),
+    min_size=1,
+    max_size=400,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(values=scores, share=st.floats(0, 1), repeat=st.integers(1, 4))
+def test_top_k_of_any_scores(values, share, repeat):
+    values = np.repeat(np.array(values, np.float32), repeat)
+    k = max(1, round(share * len(values)))
+    layer = Layer.glorot(
+        1, len(values), "relu", TopKSelector(1, len(values), k), np.random.RandomState(0)
+    )
+    layer.W[:, 0], layer.b[:] = values, 0
+    active = select(layer, np.ones((1, 1), np.float32))[0]
+    assert len(active) == k and np.all(np.diff(active) > 0)
+    # Scores that differ by less than a part in 1e30 of nothing count as equal.
+    kept, lost = values[active], np.delete(values, active)
+    assert len(lost) == 0 or kept.min() >= lost.max() - 1e-27
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 3000), levels=st.integers(1, 50))
+def test_top_k_prefers_the_lower_of_equals(seed, n, levels):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(levels, size=n).astype(np.float32)
+    k = int(rng.integers(1, n))
+    layer = Layer.glorot(1, n, "relu", TopKSelector(1, n, k), np.random.RandomState(0))
+    layer.W[:, 0], layer.b[:] = values, 0
+    expected = np.flatnonzero(ref.top_k(values[None], k)[0])
+    np.testing.assert_array_equal(select(layer, np.ones((1, 1), np.float32))[0], expected)
+
+
+def test_a_sketch_of_enough_rank_is_exact():
+    layer = make_layer("sketch", n_in=60)
+    X = inputs_like(layer, n_rows=300, rank=5)
+    exact = ref.top_k(X @ layer.W.T + layer.b, layer.selector.n_active)
+    for i, active in enumerate(select(ready(layer, X), X)):
+        assert exact[i, active].sum() >= layer.selector.n_active - 1  # a tie may be rounded away
+
+
+def test_directions_follow_drifting_inputs():
+    layer = make_layer("sketch", n_in=60)
+    old, new = (inputs_like(layer, 400, seed=seed) for seed in (1, 2))
+    ready(layer, old)
+
+    def recall(X):
+        exact = ref.top_k(X @ layer.W.T + layer.b, layer.selector.n_active)
+        return np.mean([exact[i, a].mean() for i, a in enumerate(select(layer, X))])
+
+    before = recall(new)
+    for _ in range(8):
+        layer.selector.learn(layer, new, np.ones(len(new)), memory=0.5)
+    layer.selector.refresh(layer, 1)
+    assert recall(new) > max(before, 0.9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_degenerate_inputs_and_weights(kind):
+    for X_value, W_value in ((0.0, None), (1.0, None), (None, 0.0), (0.0, 0.0)):
+        layer = make_layer(kind)
+        X = inputs_like(layer)
+        if X_value is not None:
+            X[:] = X_value
+        if W_value is not None:
+            layer.W[:] = W_value
+        with np.errstate(all="raise", under="ignore"):
+            ready(layer, X)
+        for active in select(layer, X):
+            assert len(active) <= layer.selector.n_active
+
+
+def test_names_and_fallbacks():
+    rest = {
+        "by_magnitude": False, "seed": 0, "hash_function": "simhash", "n_hashes": 6,
+        "n_tables": 10, "n_probes": 10, "n_candidates": None,
+    }  # fmt: skip
+
+    def name(selector, n_in, n_out, n_active, sketch_size=32):
+        made = by_name(
+            selector, n_in, n_out, n_active, n_in, False, sketch_size=sketch_size, **rest
+        )
+        return type(made).__name__
+
+    assert name("sketch", 784, 1000, 50) == "SketchSelector"
+    assert name("sketch", 20, 1000, 50) == "TopKSelector"  # 20 inputs need no 32 directions
+    assert name("lsh", 784, 1000, 50) == name("lsh", 20, 1000, 50) == "TableSelector"
+    assert name("lsh", 784, 1000, 1000) == "DenseSelector"
+    assert name("auto", 784, 100, 5) == "DenseSelector"
+    assert name("auto", 784, 1000, 50) == "SketchSelector"
+    assert name("auto", 784, 100_000, 100) == "TableSelector"
+
+
+def test_auto_takes_more_than_it_gives_nowhere():
+    tables = {"n_hashes": 6, "n_tables": 10, "n_probes": 10, "n_candidates": 800}
+    order = ["dense", "topk", "sketch", "lsh"]
+    choices = [
+        order.index(cheapest(784, n, 100, 784, False, 32, **tables))
+        for n in (64, 128, 500, 1000, 10_000, 100_000, 1_000_000)
+    ]
+    assert choices == sorted(choices) and choices[0] == 0 and choices[-1] == 3
