@@ -1,4 +1,5 @@
 """Extensions and their one set of compiler directives; everything else is in pyproject.toml."""
+
 import os
 import sys
 import tempfile
@@ -44,10 +45,14 @@ class BuildExt(build_ext):
             source = Path(folder, "openmp.c")
             source.write_text(OPENMP_SOURCE)
             try:
-                objects = self.compiler.compile([str(source)], output_dir=folder, extra_preargs=flags)
+                objects = self.compiler.compile(
+                    [str(source)], output_dir=folder, extra_preargs=flags
+                )
                 self.compiler.link_executable(
-                    objects, str(Path(folder, "openmp")),
-                    extra_preargs=[] if self.compiler.compiler_type == "msvc" else flags)
+                    objects,
+                    str(Path(folder, "openmp")),
+                    extra_preargs=[] if self.compiler.compiler_type == "msvc" else flags,
+                )
             except Exception:  # a compiler says no in its own way
                 return False
         return True

@@ -20,10 +20,10 @@ import sklearn
 from datasets import mnist
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from sklearn_lsh.inspection import selection_recall
 
 import sklearn_lsh
 from sklearn_lsh import LSHMLPClassifier
-from sklearn_lsh.inspection import selection_recall
 
 NET = {"hidden_layer_sizes": (1000, 1000), "density": 0.05, "n_threads": 2}
 SETTINGS = {

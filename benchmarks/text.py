@@ -50,7 +50,10 @@ def main():
             for epochs in options.epochs:
                 model, _ = fitted(selector, rate, epochs, 0, X_fit, y_fit)
                 tried[rate, epochs] = model.score(X_val, y_val)
-                print(f"  {selector} rate {rate} epochs {epochs}: {tried[rate, epochs]:.4f}", flush=True)
+                print(
+                    f"  {selector} rate {rate} epochs {epochs}: {tried[rate, epochs]:.4f}",
+                    flush=True,
+                )
         rate, epochs = max(tried, key=tried.get)
         runs = [fitted(selector, rate, epochs, seed, X, y) for seed in range(options.seeds)]
         scores = [model.score(X_test, y_test) for model, _ in runs]

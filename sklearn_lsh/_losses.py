@@ -5,8 +5,6 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit, softmax
 
-from sklearn_lsh._kernels import _loss
-
 
 class Loss:
     """Loss of raw scores.
@@ -38,7 +36,3 @@ class Loss:
     def predictions(self, scores):
         """Raw scores (n_rows, n_outputs) to probabilities or means, float64."""
         return self.FUNCTIONS[self.out_activation](scores.astype(np.float64))
-
-    def losses(self, scores, targets, deltas, n_threads):
-        """Loss of every example (float64); `deltas` receives the derivative by every score."""
-        return _loss.loss_and_deltas(self.kind, scores, targets, deltas, n_threads)

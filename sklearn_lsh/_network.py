@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_lsh._kernels import _asynchronous, _linear, _update
+from sklearn_lsh._kernels import _asynchronous, _passes, _update
 from sklearn_lsh._rows import Rows, stack
 
 COSTS = ("forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense")
@@ -21,62 +21,50 @@ class Network:
         self.layers = layers
         self.loss = loss
 
-    def count(self, spent, kind, layer, n):
-        spent["output" if layer is self.layers[-1] else kind] += int(n)
+    def count(self, spent, counts, n_rows, touched=None, n_multiplications=0):
+        """Add the work of a batch; with `touched`, weights stepped in every layer, training's too."""
+        for depth, layer in enumerate(self.layers):
+            used, ranked, projected = counts[depth].tolist()
+            hashing, ranking = layer.selector.costs(projected, n_rows, ranked)
+            work = {"forward": used, "hashing": hashing, "ranking": ranking}
+            if touched is not None:
+                work["update"] = used + int(touched[depth]) * n_multiplications
+                work["backward"] = used if depth else 0
+            for kind, n in work.items():
+                spent["output" if layer is self.layers[-1] else kind] += n
 
     def forward(self, inputs, workspace, spent):
-        """Active sets and outputs of every layer.
+        """Active sets and outputs of every layer: the inputs of every layer, then the scores."""
+        _, counts = _passes.run(self.layers, inputs, workspace)
+        self.count(spent, counts, len(inputs))
+        return self.flow(inputs, workspace)
 
-        Returns the inputs of every layer and the scores, and the weights used in every layer.
-        """
-        flow, used = [inputs], []
-        for layer, room in zip(self.layers, workspace.outputs, strict=True):
-            out = room.take(slice(0, len(inputs)))
-            hashing, ranking = layer.selector.select(layer, flow[-1], out, workspace)
-            used.append(_linear.forward(layer, flow[-1], out, workspace.n_threads))
-            self.count(spent, "hashing", layer, hashing)
-            self.count(spent, "ranking", layer, ranking)
-            self.count(spent, "forward", layer, used[-1])
-            flow.append(out)
-        return flow, used
+    def flow(self, inputs, workspace):
+        rows = slice(0, len(inputs))
+        return [inputs, *(out.take(rows) for out in workspace.outputs)]
 
     def train_batch(self, inputs, targets, weight, optimizer, alpha, workspace, spent):
-        """One optimiser step; returns the weighted sum of the losses and the layers' inputs."""
-        n_threads = workspace.n_threads
-        (*flow, scores), used = self.forward(inputs, workspace, spent)
-        deltas = view_like(workspace.deltas[-1], scores)
-        losses = self.loss.losses(scores, targets, deltas, n_threads)
+        """One optimiser step; returns the weighted sum of the losses."""
+        losses, counts = _passes.run(self.layers, inputs, workspace, targets, self.loss.kind)
         optimizer.advance()
-        for depth in range(len(self.layers) - 1, -1, -1):
-            layer, x = self.layers[depth], flow[depth]
-            if depth:
-                below = view_like(workspace.deltas[depth - 1], x)
-                _linear.backward(layer, deltas, x, self.layers[depth - 1].activation, below, n_threads)
-                self.count(spent, "backward", layer, used[depth])
-            touched = _update.update(layer, deltas, x, weight, optimizer, alpha, workspace)
-            self.count(
-                spent, "update", layer, used[depth] + touched * optimizer.n_multiplications
-            )
-            if depth:
-                deltas = below
-        return float(weight @ losses), flow
+        flow = self.flow(inputs, workspace)
+        touched = []
+        for layer, x, out, room in zip(
+            self.layers, flow[:-1], flow[1:], workspace.deltas, strict=True
+        ):
+            deltas = Rows(out.start, out.length, out.indices, room.values, out.n_cols)
+            touched.append(_update.update(layer, deltas, x, weight, optimizer, alpha, workspace))
+        self.count(spent, counts, len(inputs), touched, optimizer.n_multiplications)
+        return float(weight @ losses)
 
     def train_asynchronously(self, inputs, targets, weight, optimizer, decay, workspace, spent):
         """An optimiser step an example, lock-free; returns the weighted sum of the losses."""
-        loss, counts = _asynchronous.train(
+        loss, counts, touched = _asynchronous.train(
             self.layers, self.loss.kind, inputs, targets, weight, optimizer, optimizer.t, decay,
             workspace,
-        )
+        )  # fmt: skip
         optimizer.advance(len(inputs))
-        for layer, count in zip(self.layers, counts.tolist(), strict=True):
-            used, touched, n_ranked, n_projected = count
-            hashing, ranking = layer.selector.costs(n_projected, len(inputs), n_ranked)
-            self.count(spent, "hashing", layer, hashing)
-            self.count(spent, "ranking", layer, ranking)
-            self.count(spent, "forward", layer, used)
-            self.count(spent, "update", layer, used + touched * optimizer.n_multiplications)
-            if layer is not self.layers[0]:
-                self.count(spent, "backward", layer, used)
+        self.count(spent, counts, len(inputs), touched, optimizer.n_multiplications)
         return loss
 
     def dense_cost(self, inputs, optimizer, batch_size):
@@ -94,7 +82,7 @@ class Network:
         """Raw scores (n_rows, n_outputs) of all rows, in batches the size of the workspace."""
         result = np.empty((len(inputs), self.layers[-1].W.shape[0]), dtype=np.float32)
         for rows in self.batches(inputs, workspace):
-            result[rows] = self.forward(inputs.take(rows), workspace, spent)[0][-1].to_matrix()
+            result[rows] = self.forward(inputs.take(rows), workspace, spent)[-1].to_matrix()
         return result
 
     @staticmethod
@@ -105,20 +93,21 @@ class Network:
     def prepare(self, inputs, weight, workspace, spent):
         """First look at the data: every selector learns the inputs its layer will see."""
         for depth, layer in enumerate(self.layers):
-            if not layer.selector.is_dense:
-                matrix = inputs.to_matrix()
-                spent["refresh"] += layer.selector.learn(layer, matrix, weight, n_iter=4)
-                spent["refresh"] += layer.selector.refresh(layer, workspace.n_threads)
-            if all(above.selector.is_dense for above in self.layers[depth + 1 :]):
-                return
-            room, outputs = workspace.outputs[depth], []
-            for rows in self.batches(inputs, workspace):
-                x = inputs.take(rows)
-                out = room.take(slice(0, len(x)))
-                layer.selector.select(layer, x, out, workspace)
-                _linear.forward(layer, x, out, workspace.n_threads)
-                outputs.append(out.to_matrix())
-            inputs = Rows.from_matrix(stack(outputs))
+            if layer.selector.is_dense:
+                continue
+            x = inputs.to_matrix() if depth == 0 else self.outputs(depth, inputs, workspace)
+            spent["refresh"] += layer.selector.learn(layer, x, weight, n_iter=4)
+            spent["refresh"] += layer.selector.refresh(layer, workspace.n_threads)
+
+    def outputs(self, n_layers, inputs, workspace):
+        """What the first n_layers give out, as one matrix."""
+        below = self.layers[:n_layers]
+        pieces = []
+        for rows in self.batches(inputs, workspace):
+            x = inputs.take(rows)
+            _passes.run(below, x, workspace)
+            pieces.append(workspace.outputs[n_layers - 1].take(slice(0, len(x))).to_matrix())
+        return stack(pieces)
 
     def refresh(self, spent, n_threads):
         """Selectors follow the weights."""
@@ -127,7 +116,7 @@ class Network:
 
     def learn(self, flow, weight, memory, spent):
         """Selectors follow their inputs; those of the first layer, the data, do not move."""
-        for depth, (layer, inputs) in enumerate(zip(self.layers, flow, strict=True)):
+        for depth, (layer, inputs) in enumerate(zip(self.layers, flow[:-1], strict=True)):
             if layer.selector.is_dense:
                 continue
             if depth == 0:
@@ -136,10 +125,3 @@ class Network:
                 spent["refresh"] += layer.selector.learn(
                     layer, inputs.to_matrix(), weight, memory=memory
                 )
-
-
-def view_like(room, rows):
-    """The first rows of `room`, with the active sets of `rows`."""
-    view = room.take(slice(0, len(rows)))
-    view.length, view.indices = rows.length, rows.indices
-    return view

@@ -50,9 +50,7 @@ class Adam(Optimizer):
 
     def advance(self, n_steps=1):
         self.t += n_steps
-        self.rate = (
-            self.learning_rate * np.sqrt(1 - self.beta2**self.t) / (1 - self.beta1**self.t)
-        )
+        self.rate = self.learning_rate * np.sqrt(1 - self.beta2**self.t) / (1 - self.beta1**self.t)
 
 
 class SGD(Optimizer):

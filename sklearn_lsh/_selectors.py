@@ -1,7 +1,7 @@
 """Selectors: which neurons of a layer an example computes.
 
-A selector is configured once, follows the layer's weights by `refresh` and the layer's inputs by
-`learn`, and picks active sets by `select`, a pure function of its arrays and of one input row.
+A selector is configured once and follows the layer's inputs by `learn`, its weights by `turn` and
+`refresh`. Active sets are picked by the kernels: a pure function of its arrays and of one input row.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_lsh import _costs
 from sklearn_lsh._directions import Directions
 from sklearn_lsh._hashing import HASH_FAMILIES
-from sklearn_lsh._kernels import _select, _tables
+from sklearn_lsh._kernels import _tables
 
 PANEL = 64  # as in _kernels/_views.pxd
 
@@ -67,12 +67,8 @@ class Selector:
         """Multiplications of scoring `n_ranked` neurons in all for `n_rows` inputs."""
         return 0
 
-    def select(self, layer, inputs, out, workspace):
-        """Fill the active sets of `out`; returns the multiplications of hashing and of ranking."""
-        n_ranked, n_projected = _select.select(layer, inputs, out, workspace)
-        return self.costs(n_projected, len(inputs), n_ranked)
-
     def costs(self, n_projected, n_rows, n_ranked):
+        """Multiplications of hashing and of ranking."""
         return (
             self.query_cost(n_projected, n_rows),
             self.ranking_cost(n_projected, n_rows, n_ranked),
@@ -87,9 +83,6 @@ class DenseSelector(Selector):
 
     def __init__(self, n_in, n_out):
         super().__init__(n_in, n_out, n_out)
-
-    def select(self, layer, inputs, out, workspace):
-        return 0, 0
 
 
 class TopKSelector(Selector):
@@ -145,9 +138,7 @@ class SketchSelector(Selector):
         self.directions = np.ascontiguousarray(directions, dtype=np.float32)
         self.neuron_directions = np.column_stack([neurons, rest]).astype(np.float32)
         n_directions = basis.shape[1]
-        return n_directions * (
-            self.n_out * (self.n_in + n_directions) + 2 * self.n_in * self.rank
-        )
+        return n_directions * (self.n_out * (self.n_in + n_directions) + 2 * self.n_in * self.rank)
 
     def refresh_cost(self):
         return self.n_out * self.n_in * (self.rank + 1)

@@ -79,11 +79,14 @@ class Trainer:
         for at in range(0, len(inputs), batch_size):
             rows = slice(at, at + batch_size)
             w = weight[rows]
-            loss, flow = self.network.train_batch(
-                inputs.take(rows), targets.take(rows), w, self.optimizer, self.alpha, workspace, spent
+            x = inputs.take(rows)
+            loss = self.network.train_batch(
+                x, targets.take(rows), w, self.optimizer, self.alpha, workspace, spent
             )
             total += len(w) * (loss + 0.5 * self.alpha * self.penalty) / w.sum()
-            self.catch_up(1, lambda flow=flow, w=w: (flow, w), workspace, spent)
+            self.catch_up(
+                1, lambda x=x, w=w: (self.network.flow(x, workspace), w), workspace, spent
+            )
         return total / len(inputs)
 
     def run_asynchronously(self, inputs, targets, weight, batch_size, workspace, spent):
@@ -93,14 +96,18 @@ class Trainer:
             steps = max(self.next_refresh - self.step, 1)
             rows = slice(at, at + steps * batch_size)
             total += self.network.train_asynchronously(
-                inputs.take(rows), targets.take(rows), relative[rows], self.optimizer,
-                self.alpha / batch_size, workspace, spent,
+                inputs.take(rows),
+                targets.take(rows),
+                relative[rows],
+                self.optimizer,
+                self.alpha / batch_size,
+                workspace,
+                spent,
             )
             look = slice(at, at + min(LATER_LOOK, len(workspace.outputs[0]), steps * batch_size))
 
             def flow(look=look):
-                flow, _ = self.network.forward(inputs.take(look), workspace, spent)
-                return flow[:-1], weight[look]
+                return self.network.forward(inputs.take(look), workspace, spent), weight[look]
 
             self.catch_up(steps, flow, workspace, spent)
             at = rows.stop

@@ -1,6 +1,8 @@
 """What every selector must do, in one place; and the small things its tests are made of."""
 
 import numpy as np
+
+from sklearn_lsh._kernels import _passes
 from sklearn_lsh._layer import Layer
 from sklearn_lsh._rows import Rows
 from sklearn_lsh._selectors import DenseSelector, SketchSelector, TableSelector, TopKSelector
@@ -50,7 +52,7 @@ def select(layer, X, n_threads=1):
     inputs = Rows.from_matrix(X)
     workspace = Workspace([layer], len(inputs), n_threads)
     out = workspace.outputs[0].take(slice(0, len(inputs)))
-    layer.selector.select(layer, inputs, out, workspace)
+    _passes.run([layer], inputs, workspace)
     if out.indices is None:
         return [np.arange(out.n_cols)] * len(inputs)
     return [

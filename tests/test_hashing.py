@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from contracts import inputs_like, make_layer, ready, select
+
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._kernels import _tables
 from sklearn_lsh._selectors import TableSelector

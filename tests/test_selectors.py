@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from contracts import KINDS, inputs_like, make_layer, ready, select
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sklearn_lsh._layer import Layer
 from sklearn_lsh._selectors import TopKSelector, cheapest
 from sklearn_lsh._selectors import make_selector as by_name

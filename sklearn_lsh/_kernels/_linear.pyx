@@ -1,11 +1,9 @@
 """Forward and backward through the active neurons of one layer."""
-from cython.parallel cimport prange
 from libc.math cimport expf, tanhf
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t
 
 from sklearn_lsh._kernels._views cimport (
-    IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, Activation, LayerView, Row, RowsView,
-    layer_view, row_at, rows_view,
+    IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, Activation, LayerView, Row,
 )
 
 
@@ -110,27 +108,3 @@ cdef void backward_row(const LayerView* layer, Row deltas, Row x, Activation bel
     if below != IDENTITY:
         for k in range(x.length):
             out[k] *= slope(below, x.values[k])
-
-
-def forward(layer, inputs, out, int n_threads):
-    """Fill the values of `out`, whose active sets (indices, length) are chosen already.
-
-    Returns the number of weights used: entries of a row times its active neurons, summed.
-    """
-    cdef LayerView view = layer_view(layer)
-    cdef RowsView x = rows_view(inputs), y = rows_view(out)
-    cdef Py_ssize_t i
-    cdef int64_t used = 0
-    for i in prange(x.n, nogil=True, schedule="static", num_threads=n_threads):
-        forward_row(&view, row_at(&x, i), row_at(&y, i).indices, y.length[i], y.values + y.start[i])
-        used += <int64_t> x.length[i] * y.length[i]
-    return used
-
-
-def backward(layer, deltas, inputs, Activation below, out, int n_threads):
-    """Fill the values of `out`, the deltas of the layer below, on the entries of `inputs`."""
-    cdef LayerView view = layer_view(layer)
-    cdef RowsView d = rows_view(deltas), x = rows_view(inputs), y = rows_view(out)
-    cdef Py_ssize_t i
-    for i in prange(x.n, nogil=True, schedule="static", num_threads=n_threads):
-        backward_row(&view, row_at(&d, i), row_at(&x, i), below, y.values + y.start[i])

@@ -1,10 +1,7 @@
 """Losses of raw scores: the loss of one example and its derivative by every score."""
-from cython.parallel cimport prange
 from libc.math cimport exp, fabs, log, log1p
 
-import numpy as np
-
-from sklearn_lsh._kernels._views cimport Row, RowsView, row_at, rows_view
+from sklearn_lsh._kernels._views cimport Row
 
 cdef enum:
     SOFTMAX, LOGISTIC_LOSS, SQUARED_ERROR, POISSON
@@ -53,14 +50,3 @@ cdef double loss_row(int kind, const float* scores, int n, Row target, float* de
             loss += 0.5 * (<double> deltas[k] * deltas[k])
         loss /= n
     return loss
-
-
-def loss_and_deltas(int kind, scores, targets, deltas, int n_threads):
-    """Fill `deltas` (dense Rows like `scores`); return the loss of every example, float64."""
-    cdef RowsView s = rows_view(scores), y = rows_view(targets), d = rows_view(deltas)
-    cdef Py_ssize_t i
-    cdef double[::1] losses = np.empty(s.n)
-    for i in prange(s.n, nogil=True, schedule="static", num_threads=n_threads):
-        losses[i] = loss_row(kind, s.values + s.start[i], s.length[i], row_at(&y, i),
-                             d.values + d.start[i])
-    return np.asarray(losses)

@@ -1,15 +1,12 @@
 """The active set of one example: score neurons (all, or those the tables return) and keep the best."""
-from cython.parallel cimport prange, threadid
 from libc.math cimport fabsf
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    PANEL, SKETCH, TABLES, TOPK, LayerView, Row, RowsView, Scratch, SelectorView,
-    layer_view, row_at, rows_view, scratch_view,
+    PANEL, SKETCH, TABLES, TOPK, LayerView, Row, Scratch, SelectorView,
 )
 
 
@@ -185,35 +182,3 @@ cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* ac
         id = scratch.ids[chosen[s]]
         scratch.seen[id >> 6] |= (<uint64_t> 1) << (id & 63)
     return list_bits(scratch.seen, (selector.n_out + 63) >> 6, active)
-
-
-def select(layer, inputs, out, workspace):
-    """Choose the active sets of a batch: fills the indices and lengths of `out`.
-
-    Returns two sums over the batch: neurons scored, and entries of the inputs projected.
-    """
-    cdef LayerView view = layer_view(layer)
-    cdef RowsView x = rows_view(inputs), y = rows_view(out)
-    cdef int n_threads = workspace.n_threads, thread
-    cdef Py_ssize_t i
-    cdef int64_t ranked = 0, projected = 0
-    cdef Scratch* scratch = <Scratch*> malloc(n_threads * sizeof(Scratch))
-    cdef int* counts = <int*> malloc(n_threads * 32 * sizeof(int))   # 128 bytes a thread
-    if scratch == NULL or counts == NULL:
-        free(scratch)
-        free(counts)
-        raise MemoryError()
-    try:
-        for thread in range(n_threads):
-            scratch[thread] = scratch_view(workspace, thread)
-        for i in prange(x.n, nogil=True, schedule="static", num_threads=n_threads):
-            thread = threadid()
-            y.length[i] = select_row(&view, row_at(&x, i), &scratch[thread],
-                                     y.indices + y.start[i], counts + 32 * thread,
-                                     counts + 32 * thread + 1)
-            ranked += counts[32 * thread]
-            projected += counts[32 * thread + 1]
-    finally:
-        free(scratch)
-        free(counts)
-    return ranked, projected
