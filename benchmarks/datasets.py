@@ -269,7 +269,7 @@ def main(names):
     if unknown:
         raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(loaders)}")
     for name in names or loaders:
-        X_train, y_train, X_test, y_test = loaders[name]()[:4]
+        X_train, y_train, X_test = loaders[name]()[:3]
         n_classes = len(np.unique(y_train))
         print(f"{name}: train {X_train.shape}, test {X_test.shape}, {n_classes} classes")
 

@@ -24,20 +24,22 @@ from sklearn_lsh._rows import Rows
 BATCH = 200
 
 
-def median_seconds(function, rounds=100):
-    function()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+def median_seconds(*functions, rounds=100):
+    """Median time of every function, run in turn."""
+    times = np.empty((rounds, len(functions)))
+    for i in range(-2, rounds):
+        for j, function in enumerate(functions):
+            start = time.perf_counter()
+            function()
+            times[i, j] = time.perf_counter() - start
+    return np.median(times, axis=0)
 
 
 def yardsticks():
     a = np.random.default_rng(0).random((512, 512), dtype=np.float32)
     x, y = np.ones((2, 784 * 1500), dtype=np.float32)
-    return 2 * 512**3 / median_seconds(lambda: a @ a), 2 * x.nbytes / median_seconds(lambda: x @ y)
+    product, dot = median_seconds(lambda: a @ a, lambda: x @ y)
+    return 2 * 512**3 / product, 2 * x.nbytes / dot
 
 
 def measure(model, X, y):
@@ -49,21 +51,18 @@ def measure(model, X, y):
     weight = np.ones(BATCH)
     _, counts = _passes.run(layers, inputs, workspace, targets, loss)
     flow = network.flow(inputs, workspace)
-    before = 0.0
+    passes = [lambda n=n: _passes.run(layers[:n], inputs, workspace) for n in range(1, 4)]
+    passes.append(lambda: _passes.run(layers, inputs, workspace, targets, loss))
+    seconds = np.diff(median_seconds(*passes), prepend=0)
     for depth, layer in enumerate(layers):
         used, ranked, projected = counts[depth].tolist()
-        rank = layer.selector.rank
-        seconds = median_seconds(lambda n=depth + 1: _passes.run(layers[:n], inputs, workspace))
-        # Dense rows whole; sparse ones a cache line for nearly every entry.
+        scored = layer.selector.rank * (ranked + projected)
+        # Dense rows are read whole; sparse ones a cache line for nearly every entry.
         line = 4 if flow[depth].indices is None else 64
-        n_bytes = 4 * rank * (ranked + projected) + line * used
-        yield f"select, forward {shape(layer)}", seconds - before, n_bytes, 2 * used + 2 * rank * (
-            ranked + projected
-        )
-        before = seconds
-    seconds = median_seconds(lambda: _passes.run(layers, inputs, workspace, targets, loss))
+        name = f"select, forward {shape(layer)}"
+        yield name, seconds[depth], 4 * scored + line * used, 2 * (used + scored)
     used = counts[1:, 0].sum()
-    yield "loss, backward, all layers", seconds - before, 64 * used, 2 * used
+    yield "loss, backward, all layers", seconds[-1], 64 * used, 2 * used
     for depth, layer in enumerate(layers):
         used, out, room = counts[depth, 0], flow[depth + 1], workspace.deltas[depth]
         deltas = Rows(out.start, out.length, out.indices, room.values, out.n_cols)
@@ -74,7 +73,7 @@ def measure(model, X, y):
         touched = update()
         # The inputs of every pair; weights and two moments, read and written.
         n_bytes = (4 if depth == 0 else 8) * used + 24 * touched
-        yield f"update {shape(layer)}", median_seconds(update), n_bytes, 2 * used + 14 * touched
+        yield f"update {shape(layer)}", median_seconds(update)[0], n_bytes, 2 * used + 14 * touched
 
 
 def shape(layer):
@@ -91,7 +90,7 @@ def main():
         model = LSHMLPClassifier((1000, 1000), selector="sketch", n_threads=1, **settings)
         rows = list(measure(model.fit(X, y), X, y))
         dense = MLPClassifier((1000, 1000), **settings).fit(X, y)
-        dense_seconds = median_seconds(lambda: dense.fit(X, y), 3) * BATCH / len(X)
+        dense_seconds = median_seconds(lambda: dense.fit(X, y), rounds=3)[0] * BATCH / len(X)
         dense_flop = 2 * model.n_multiplications_["dense"] * BATCH / len(X)
     rows.append(("all", sum(r[1] for r in rows), sum(r[2] for r in rows), sum(r[3] for r in rows)))
     rows.append(("MLPClassifier", dense_seconds, None, dense_flop))

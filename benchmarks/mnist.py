@@ -2,9 +2,10 @@
 
     python benchmarks/mnist.py [--seeds 5] [--epochs 10] [--output FILE.json]
 
-784-1000-1000-10, pixels / 255, density .05. Accuracy: mean and standard deviation over seeds after the
-last epoch. Time: an epoch each of MLPClassifier (float32, batch 200, all BLAS threads) and of ours in
-turn, in one process, medians; the same for one thread against two. About 8 minutes on two cores.
+784-1000-1000-10, pixels / 255, density .05. Accuracy: mean and standard deviation over seeds after
+the last epoch. Time: an epoch each of MLPClassifier (float32, batch 200, all BLAS threads) and of
+ours in turn, in one process, medians; the same for one thread against two. About 10 minutes on two
+cores.
 """
 
 import argparse
@@ -149,7 +150,8 @@ def main():
     for name, result in results["accuracy"].items():
         recall = " / ".join(f"{r:.3f}" for r in result["recall"])
         print(
-            f"| {name}: test accuracy | {result['accuracy_mean']:.4f} ± {result['accuracy_std']:.4f} |\n"
+            f"| {name}: test accuracy | {result['accuracy_mean']:.4f} ± "
+            f"{result['accuracy_std']:.4f} |\n"
             f"| {name}: multiplications / dense | {100 * result['multiplications']:.2f} % |\n"
             f"| {name}: recall of the exact active set, by layer | {recall} |"
         )

@@ -1,9 +1,9 @@
 """Wide sparse text: Debian package descriptions to sections, 20,000 tf-idf features, CSR.
 
-    python benchmarks/text.py [--seeds 5] [--epochs 8] [--output FILE.json]
+    python benchmarks/text.py [--seeds 5] [--epochs 3 6] [--output FILE.json]
 
-1 x 1000 hidden at density .05 against every neuron; every selector with the best learning rate of one
-grid, chosen on a tenth of the training rows.
+1 x 1000 hidden at density .05 against every neuron; every selector with the best learning rate and
+number of epochs of one grid, chosen on a tenth of the training rows.
 """
 
 import argparse
@@ -50,10 +50,7 @@ def main():
             for epochs in options.epochs:
                 model, _ = fitted(selector, rate, epochs, 0, X_fit, y_fit)
                 tried[rate, epochs] = model.score(X_val, y_val)
-                print(
-                    f"  {selector} rate {rate} epochs {epochs}: {tried[rate, epochs]:.4f}",
-                    flush=True,
-                )
+                print(f"  {selector} {rate=} {epochs=}: {tried[rate, epochs]:.4f}", flush=True)
         rate, epochs = max(tried, key=tried.get)
         runs = [fitted(selector, rate, epochs, seed, X, y) for seed in range(options.seeds)]
         scores = [model.score(X_test, y_test) for model, _ in runs]

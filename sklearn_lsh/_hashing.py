@@ -27,7 +27,7 @@ class SimHash:
         self.hyperplanes = rng.standard_normal((n_dims, n_tables * n_hashes)).astype(np.float32)
 
     def collision_probability(self, cosine):
-        """Chance that two vectors at this cosine share the bucket of one table: (1 - angle/pi)^K."""
+        """Chance that vectors at this cosine share a bucket of one table: (1 - angle / pi)^K."""
         return (1 - np.arccos(np.clip(cosine, -1, 1)) / np.pi) ** self.n_hashes
 
 

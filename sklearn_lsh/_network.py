@@ -22,7 +22,7 @@ class Network:
         self.loss = loss
 
     def count(self, spent, counts, n_rows, touched=None, n_multiplications=0):
-        """Add the work of a batch; with `touched`, weights stepped in every layer, training's too."""
+        """Add the work of a batch; with `touched`, weights stepped in every layer, of training."""
         for depth, layer in enumerate(self.layers):
             used, ranked, projected = counts[depth].tolist()
             hashing, ranking = layer.selector.costs(projected, n_rows, ranked)

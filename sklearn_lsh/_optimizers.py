@@ -4,7 +4,7 @@ import numpy as np
 
 
 class Optimizer:
-    """A step rule, lazy: only entries (neuron, input) active in one example move, and their moments.
+    """A lazy step rule: entries (neuron, input) active in one example move, and their moments.
 
     Attributes
     ----------

@@ -7,9 +7,9 @@ import scipy.sparse as sp
 class Rows:
     """Rows over shared storage.
 
-    Row i holds ``length[i]`` entries from offset ``start[i]`` of `values`; their columns stand at the
-    same place in `indices`, or are 0, 1, 2, ... when `indices` is None. A shuffled batch of a dense
-    or a CSR matrix is therefore a view: only `start` and `length` are taken.
+    Row i holds ``length[i]`` entries from offset ``start[i]`` of `values`; their columns stand at
+    the same place in `indices`, or are 0, 1, 2, ... when `indices` is None. A shuffled batch of a
+    dense or a CSR matrix is therefore a view: only `start` and `length` are taken.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Rows:
         return int(self.length.sum(dtype=np.int64))
 
     def expected_columns(self, n_rows):
-        """Columns that `n_rows` of these rows, drawn at random, have entries in: their mean number."""
+        """Mean number of columns in which `n_rows` of these rows, drawn at random, have entries."""
         if self.indices is None:
             return self.n_cols
         share = np.bincount(self.to_csr().indices, minlength=self.n_cols) / len(self)

@@ -1,7 +1,7 @@
 """Selectors: which neurons of a layer an example computes.
 
 A selector is configured once and follows the layer's inputs by `learn`, its weights by `turn` and
-`refresh`. Active sets are picked by the kernels: a pure function of its arrays and of one input row.
+`refresh`. The kernels pick active sets: a pure function of its arrays and of one input row.
 """
 
 import numpy as np

@@ -84,9 +84,11 @@ class Trainer:
                 x, targets.take(rows), w, self.optimizer, self.alpha, workspace, spent
             )
             total += len(w) * (loss + 0.5 * self.alpha * self.penalty) / w.sum()
-            self.catch_up(
-                1, lambda x=x, w=w: (self.network.flow(x, workspace), w), workspace, spent
-            )
+
+            def flow(x=x, w=w):
+                return self.network.flow(x, workspace), w
+
+            self.catch_up(1, flow, workspace, spent)
         return total / len(inputs)
 
     def run_asynchronously(self, inputs, targets, weight, batch_size, workspace, spent):

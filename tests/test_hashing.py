@@ -18,7 +18,7 @@ def test_collision_probability(family, cosine, n_hashes):
     rng = np.random.default_rng(0)
     a, b = np.linalg.qr(rng.normal(size=(n_dims, 2)))[0].T
     pair = np.stack([a, cosine * a + np.sqrt(1 - cosine**2) * b]).astype(np.float32)
-    start, neurons = _tables.file_neurons(pair @ functions.hyperplanes, n_tables, n_hashes, 1)
+    start, _ = _tables.file_neurons(pair @ functions.hyperplanes, n_tables, n_hashes, 1)
     together = np.mean([np.any(np.diff(s) == 2) for s in start])
     expected = functions.collision_probability(cosine)
     assert together == pytest.approx(expected, abs=4 * np.sqrt(0.25 / n_tables))

@@ -1,7 +1,7 @@
 """Lock-free training: every thread takes whole examples, forward to update, without a barrier.
 
-Spring & Shrivastava (2017), section 5.6; Recht et al., "Hogwild!" (2011). Threads may overwrite each
-other's steps on a shared weight; sparse active sets make that rare.
+Spring & Shrivastava (2017), section 5.6; Recht et al., "Hogwild!" (2011). Threads may overwrite
+each other's steps on a shared weight; sparse active sets make that rare.
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport pow, sqrt
@@ -17,20 +17,21 @@ from sklearn_lsh._kernels._views cimport (
 )
 
 
-cdef int64_t update_example(const Net* net, int l, Py_ssize_t i, int thread, double weight,
-                            const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil:
-    """Step the active neurons of layer l; returns the number of weights touched."""
-    cdef Row deltas = row_at(&net.deltas[l], thread)
-    cdef const RowsView* inputs = &net.outputs[l - 1] if l > 0 else &net.x
-    cdef int32_t example = <int32_t> (thread if l > 0 else i), j, s
+cdef int64_t update_example(const Net* net, int depth, Py_ssize_t i, int thread, double weight,
+                            const StepView* step, Gradient gradient,
+                            Scratch* scratch) noexcept nogil:
+    """Step the active neurons of layer depth; returns the number of weights touched."""
+    cdef Row deltas = row_at(&net.deltas[depth], thread)
+    cdef const RowsView* inputs = &net.outputs[depth - 1] if depth > 0 else &net.x
+    cdef int32_t example = <int32_t> (thread if depth > 0 else i), j, s
     cdef int64_t touched = 0
     cdef double delta
     for s in range(deltas.length):
         j = deltas.indices[s] if deltas.indices != NULL else s
         delta = weight * deltas.values[s]
         if delta != 0:
-            touched += update_neuron(&net.layers[l], j, inputs, &example, &delta, 1, step, gradient,
-                                     scratch)
+            touched += update_neuron(&net.layers[depth], j, inputs, &example, &delta, 1, step,
+                                     gradient, scratch)
     return touched
 
 
@@ -40,10 +41,11 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
 
     sample_weight : relative to their mean. t : examples seen before. workspace : its outputs and
     deltas have at least as many rows as threads.
-    Returns the weighted loss sum, counts as `_passes.run`, and the weights touched, int64 (n_layers,).
+    Returns the weighted loss sum, counts as `_passes.run`, and the weights touched, int64
+    (n_layers,).
     """
     cdef Net net
-    cdef int n = len(layers), n_threads = workspace.n_threads, l, thread
+    cdef int n = len(layers), n_threads = workspace.n_threads, depth, thread
     cdef Py_ssize_t i
     cdef double total = 0, rate = step.learning_rate
     cdef Gradient gradient
@@ -63,16 +65,18 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
         for thread in range(n_threads):
             scratch[thread] = scratch_view(workspace, thread)
             steps[thread] = step_view(step)
-        for i in prange(net.x.n, nogil=True, schedule="dynamic", chunksize=16, num_threads=n_threads):
+        for i in prange(net.x.n, nogil=True, schedule="dynamic", chunksize=16,
+                        num_threads=n_threads):
             thread = threadid()
             if steps[thread].kind == ADAM:
                 steps[thread].rate = <float> (rate * sqrt(1 - pow(steps[thread].beta2, t + i + 1))
                                               / (1 - pow(steps[thread].beta1, t + i + 1)))
             forward_example(&net, i, thread, &scratch[thread], &counts[thread, 0])
             total += sample_weight[i] * backward_example(&net, i, thread)
-            for l in range(n):
-                touched[thread, l] += update_example(&net, l, i, thread, sample_weight[i],
-                                                     &steps[thread], gradient, &scratch[thread])
+            for depth in range(n):
+                touched[thread, depth] += update_example(
+                    &net, depth, i, thread, sample_weight[i], &steps[thread], gradient,
+                    &scratch[thread])
     finally:
         free(steps)
         free(scratch)

@@ -7,7 +7,8 @@ cdef enum:
     SOFTMAX, LOGISTIC_LOSS, SQUARED_ERROR, POISSON
 
 
-cdef double loss_row(int kind, const float* scores, int n, Row target, float* deltas) noexcept nogil:
+cdef double loss_row(int kind, const float* scores, int n, Row target,
+                     float* deltas) noexcept nogil:
     """target: the non-zero targets of the example (or all of them, when dense)."""
     cdef int k, j
     cdef double loss = 0, total = 0, mass = 0, top = scores[0], s, y

@@ -1,5 +1,6 @@
-"""An example's way up and down the network, in one go: its data stay in the cache, and a batch is one
-parallel region whatever the depth.
+"""An example's way up and down the network, in one go.
+
+Its data stay in the cache, and a batch is one parallel region whatever the depth.
 
 Training in batches (here) and asynchronous training compose the same two functions.
 """
@@ -18,61 +19,63 @@ from sklearn_lsh._kernels._views cimport (
 
 
 cdef int net_view(Net* net, layers, inputs, workspace) except -1:
-    cdef int l
+    cdef int depth
     net.n_layers = len(layers)
     if net.n_layers > MAX_LAYERS:
         raise ValueError(f"hidden_layer_sizes: at most {MAX_LAYERS - 1} hidden layers")
     net.x = rows_view(inputs)
-    for l in range(net.n_layers):
-        net.layers[l] = layer_view(layers[l])
-        net.outputs[l] = rows_view(workspace.outputs[l])
+    for depth in range(net.n_layers):
+        net.layers[depth] = layer_view(layers[depth])
+        net.outputs[depth] = rows_view(workspace.outputs[depth])
         if workspace.deltas:
-            net.deltas[l] = rows_view(workspace.deltas[l])
+            net.deltas[depth] = rows_view(workspace.deltas[depth])
     return 0
 
 
 cdef void forward_example(const Net* net, Py_ssize_t i, Py_ssize_t room, Scratch* scratch,
                           int64_t* counts) noexcept nogil:
     """Outputs of row i of x, into row `room` of every layer's outputs; adds to counts."""
-    cdef int l, n_ranked, n_projected
+    cdef int depth, n_ranked, n_projected
     cdef int64_t at
     cdef const LayerView* layer
     cdef const RowsView* out
     cdef Row x = row_at(&net.x, i)
-    for l in range(net.n_layers):
-        layer = &net.layers[l]
-        out = &net.outputs[l]
+    for depth in range(net.n_layers):
+        layer = &net.layers[depth]
+        out = &net.outputs[depth]
         at = out.start[room]
         if out.indices != NULL:
-            out.length[room] = select_row(layer, x, scratch, out.indices + at, &n_ranked, &n_projected)
-            counts[COUNTS * l + 1] += n_ranked
-            counts[COUNTS * l + 2] += n_projected
+            out.length[room] = select_row(layer, x, scratch, out.indices + at, &n_ranked,
+                                          &n_projected)
+            counts[COUNTS * depth + 1] += n_ranked
+            counts[COUNTS * depth + 2] += n_projected
         forward_row(layer, x, row_at(out, room).indices, out.length[room], out.values + at)
-        counts[COUNTS * l] += <int64_t> x.length * out.length[room]
+        counts[COUNTS * depth] += <int64_t> x.length * out.length[room]
         x = row_at(out, room)
 
 
 cdef double backward_example(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil:
     """Loss of row i of y, and the deltas of every layer in row `room`."""
-    cdef int l = net.n_layers - 1
-    cdef const RowsView* out = &net.outputs[l]
+    cdef int depth = net.n_layers - 1
+    cdef const RowsView* out = &net.outputs[depth]
     cdef int64_t at = out.start[room]
     cdef double loss = loss_row(net.loss, out.values + at, out.length[room], row_at(&net.y, i),
-                                net.deltas[l].values + at)
-    while l > 0:
-        out = &net.outputs[l - 1]
-        backward_row(&net.layers[l], row_at(&net.deltas[l], room), row_at(out, room),
-                     net.layers[l - 1].activation, net.deltas[l - 1].values + out.start[room])
-        l -= 1
+                                net.deltas[depth].values + at)
+    while depth > 0:
+        out = &net.outputs[depth - 1]
+        backward_row(&net.layers[depth], row_at(&net.deltas[depth], room), row_at(out, room),
+                     net.layers[depth - 1].activation,
+                     net.deltas[depth - 1].values + out.start[room])
+        depth -= 1
     return loss
 
 
 def run(layers, inputs, workspace, targets=None, int loss=0):
     """Outputs of a batch, and with targets the losses and deltas too.
 
-    Fills the first rows of workspace.outputs and workspace.deltas. Returns the losses, float64 (n,),
-    and counts, int64 (n_layers, 3): weights used (entries of a row times its active neurons), neurons
-    ranked, entries of the inputs projected; all summed over the batch.
+    Fills the first rows of workspace.outputs and workspace.deltas. Returns the losses, float64
+    (n,), and counts, int64 (n_layers, 3): weights used (entries of a row times its active
+    neurons), neurons ranked, entries of the inputs projected; all summed over the batch.
     """
     cdef Net net
     cdef int n_threads = workspace.n_threads, n = len(layers), thread
@@ -91,7 +94,8 @@ def run(layers, inputs, workspace, targets=None, int loss=0):
     try:
         for thread in range(n_threads):
             scratch[thread] = scratch_view(workspace, thread)
-        for i in prange(net.x.n, nogil=True, schedule="dynamic", chunksize=8, num_threads=n_threads):
+        for i in prange(net.x.n, nogil=True, schedule="dynamic", chunksize=8,
+                        num_threads=n_threads):
             forward_example(&net, i, i, &scratch[threadid()], &counts[threadid(), 0])
             if backward:
                 losses[i] = backward_example(&net, i, i)

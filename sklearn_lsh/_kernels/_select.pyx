@@ -1,4 +1,4 @@
-"""The active set of one example: score neurons (all, or those the tables return) and keep the best."""
+"""The active set of an example: score neurons (all, or those the tables return), keep the best."""
 from libc.math cimport fabsf
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
@@ -161,8 +161,8 @@ cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* ac
         preactivations(layer, x, NULL, n, scores)
         n_projected[0] = x.length
     else:
-        lsh_project(x.values, x.indices, x.length, selector.directions, selector.rank, scratch.query,
-                    n_projected)
+        lsh_project(x.values, x.indices, x.length, selector.directions, selector.rank,
+                    scratch.query, n_projected)
     if selector.kind == SKETCH:
         for s in range((n + PANEL - 1) // PANEL):
             lsh_score64(selector.panels + <int64_t> s * PANEL * selector.rank, scratch.query,

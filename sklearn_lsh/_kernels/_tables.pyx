@@ -1,6 +1,5 @@
 """Hash tables: buckets by counting sort, multi-probe queries in order of the signs' margins."""
 from cython.parallel cimport prange
-from libc.math cimport fabsf
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
@@ -51,7 +50,8 @@ def file_neurons(const float[:, ::1] projections, int n_tables, int n_hashes, in
     return np.asarray(start), np.asarray(neurons)
 
 
-cdef inline void heap_push(float* keys, int32_t* sets, int size, float key, int32_t item) noexcept nogil:
+cdef inline void heap_push(float* keys, int32_t* sets, int size, float key,
+                           int32_t item) noexcept nogil:
     cdef int child = size, parent
     while child > 0:
         parent = (child - 1) >> 1

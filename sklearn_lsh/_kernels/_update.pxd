@@ -8,6 +8,6 @@ cdef struct Gradient:
     double decay                        # alpha * scale
 
 
-cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x, const int32_t* examples,
-                       const double* deltas, int n_pairs, const StepView* step,
-                       Gradient gradient, Scratch* scratch) noexcept nogil
+cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
+                       const int32_t* examples, const double* deltas, int n_pairs,
+                       const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil

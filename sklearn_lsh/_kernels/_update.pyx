@@ -18,7 +18,8 @@ from sklearn_lsh._kernels._views cimport (
 cdef extern from "simd.h" nogil:
     void lsh_detect()
     void lsh_axpy1(double*, double, const float*, int)
-    void lsh_axpy4(double*, const double*, const float*, const float*, const float*, const float*, int)
+    void lsh_axpy4(double*, const double*, const float*, const float*, const float*, const float*,
+                   int)
     void lsh_adam(const char*, float*, float*, float*, const double*, int, double, double, float,
                   float, float, float)
     void lsh_sgd(const char*, float*, float*, const double*, int, double, double, float, float, int)
@@ -56,8 +57,8 @@ cdef int step_packed(float* w, float* s0, float* s1, int n_in, int n_touched, co
         if s1 != NULL:
             packed[2 * n_in + k] = s1[c]
     memset(scratch.ones, 1, n_touched)
-    step_entries(scratch.ones, packed, packed + n_in, packed + 2 * n_in, scratch.packed_sums, n_touched,
-                 step, gradient.scale, gradient.decay)
+    step_entries(scratch.ones, packed, packed + n_in, packed + 2 * n_in, scratch.packed_sums,
+                 n_touched, step, gradient.scale, gradient.decay)
     for k in range(n_touched):
         c = scratch.touched[k]
         scratch.sums[c] = 0
@@ -69,10 +70,10 @@ cdef int step_packed(float* w, float* s0, float* s1, int n_in, int n_touched, co
     return n_touched
 
 
-cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x, const int32_t* examples,
-                       const double* deltas, int n_pairs, const StepView* step,
-                       Gradient gradient, Scratch* scratch) noexcept nogil:
-    """Step neuron j on the examples whose active set holds it; return the number of entries touched."""
+cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
+                       const int32_t* examples, const double* deltas, int n_pairs,
+                       const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil:
+    """Step neuron j on the examples whose active set holds it; return the entries touched."""
     cdef int64_t at = j * layer.stride
     cdef float* w = layer.W + at
     cdef float* s0 = layer.slots[0] + at
@@ -125,10 +126,12 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x, con
     return n_touched
 
 
-def update(layer, deltas, inputs, const double[::1] sample_weight, step, double alpha, workspace):
+def update(layer, deltas, inputs, const double[::1] sample_weight, step, double alpha,
+           workspace):
     """One optimiser step of a layer on a batch.
 
-    deltas : Rows over the layer's neurons, sample weights not yet in them. inputs : Rows of the same batch.
+    deltas : Rows over the layer's neurons, sample weights not yet in them. inputs : Rows of the
+    same batch.
     Returns the number of weights touched.
     """
     cdef LayerView view = layer_view(layer)
