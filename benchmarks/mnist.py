@@ -21,10 +21,10 @@ import sklearn
 from datasets import mnist
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
-from sklearn_lsh.inspection import selection_recall
 
 import sklearn_lsh
 from sklearn_lsh import LSHMLPClassifier
+from sklearn_lsh.inspection import selection_recall
 
 NET = {"hidden_layer_sizes": (1000, 1000), "density": 0.05, "n_threads": 2}
 SETTINGS = {
@@ -57,7 +57,7 @@ def accuracy(data, seeds, epochs):
         for seed in range(seeds):
             model = LSHMLPClassifier(**NET, **setting, max_iter=epochs, random_state=seed)
             model.fit(X, y)
-            recall = [layer["recall"] for layer in selection_recall(model, X_test[:2000])]
+            recall = selection_recall(model, X_test[:2000])["recall"]
             runs.append((model.score(X_test, y_test), spent(model), *recall))
             print(f"  {name} seed {seed}: accuracy {runs[-1][0]:.4f}", flush=True)
         runs = np.array(runs)

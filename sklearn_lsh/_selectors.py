@@ -6,7 +6,7 @@ A selector is configured once and follows the layer's inputs by `learn`, its wei
 
 import numpy as np
 
-from sklearn_lsh import _costs
+from sklearn_lsh._costs import CANDIDATE, PICK, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._directions import Directions
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._kernels import _tables
@@ -284,17 +284,17 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, n_hashes, n_tabl
     if n_out <= NARROW:
         return "dense"
     # Forward, backward and update use a weight once each.
-    weight = 3 * _costs.per_entry(sparse)
-    query = _costs.STREAM * n_entries * rank
+    weight = 3 * per_entry(sparse)
+    query = STREAM * n_entries * rank
     active = weight * n_entries * n_active
     found = min(n_candidates, n_out)
     costs = {
         "dense": weight * n_entries * n_out,
-        "topk": active + n_out * (_costs.per_entry(sparse) * n_entries + _costs.PICK),
-        "sketch": active + query + n_out * (_costs.SCORE * rank + _costs.PICK),
+        "topk": active + n_out * (per_entry(sparse) * n_entries + PICK),
+        "sketch": active + query + n_out * (SCORE * rank + PICK),
         "lsh": active
         + query
-        + n_tables * (_costs.STREAM * rank * n_hashes + _costs.PROBE * min(n_probes, 2**n_hashes))
-        + found * _costs.CANDIDATE,
+        + n_tables * (STREAM * rank * n_hashes + PROBE * min(n_probes, 2**n_hashes))
+        + found * CANDIDATE,
     }
     return min(costs, key=costs.get)

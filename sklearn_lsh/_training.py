@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_lsh import _costs
+from sklearn_lsh._costs import GEMM, SCORE, per_entry
 
 # Time of refreshing, as a share of that of the steps between two refreshes.
 REFRESH_SHARE = 0.06
@@ -145,9 +145,9 @@ def refresh_gap(network, n_entries, sparse):
     work = refresh = 0.0
     for layer in network.layers:
         selector = layer.selector
-        work += 3 * _costs.per_entry(sparse) * n_entries * selector.n_active
-        work += _costs.SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
-        refresh += _costs.GEMM * selector.refresh_cost()
+        work += 3 * per_entry(sparse) * n_entries * selector.n_active
+        work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
+        refresh += GEMM * selector.refresh_cost()
         n_entries, sparse = selector.n_active, not selector.is_dense
     return max(1, round(refresh / (REFRESH_SHARE * NOMINAL_BATCH * work)))
 

@@ -1,0 +1,70 @@
+"""Imports point downwards only; docs/design.md says what stands on which floor."""
+
+import ast
+import re
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import sklearn_lsh
+
+PACKAGE = Path(sklearn_lsh.__file__).parent
+FLOORS = [
+    {"_kernels"},
+    {"_costs", "_layer", "_rows", "_workspace"},
+    {"_directions", "_hashing", "_losses", "_optimizers", "_selectors"},
+    {"_network", "_training"},
+    {"__init__", "__main__", "_base", "_classifier", "_parameters", "_regressor", "inspection"},
+]
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+SIBLINGS = {  # a module may use these of its own floor
+    ("_workspace", "_rows"), ("_selectors", "_directions"), ("_selectors", "_hashing"),
+    ("_base", "_parameters"), ("_classifier", "_base"), ("_regressor", "_base"),
+    ("inspection", "_base"), ("__init__", "_classifier"), ("__init__", "_regressor"),
+    ("__main__", "__init__"), ("__main__", "inspection"),
+}  # fmt: skip
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def imports(name):
+    """Full names of the modules that a module of the package imports, wherever it does."""
+    for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module
+
+
+def own(name):
+    """Modules of the package among them; the package itself is its __init__."""
+    for module in imports(name):
+        first, *rest = module.split(".")
+        if first == "sklearn_lsh":
+            yield rest[0] if rest else "__init__"
+
+
+def test_every_module_has_a_floor():
+    assert set(MODULES) | {"_kernels"} == set(FLOOR)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_down(name):
+    for other in own(name):
+        assert FLOOR[other] < FLOOR[name] or (name, other) in SIBLINGS, f"{name} imports {other}"
+        assert other != "_kernels" or FLOOR[name] == 2 or name == "_network"
+    if FLOOR[name] < 4:
+        assert not [module for module in imports(name) if module.split(".")[0] == "sklearn"]
+
+
+def test_no_cycles():
+    TopologicalSorter({name: set(own(name)) for name in MODULES}).prepare()
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("_kernels/*.p[yx][xd]")), ids=lambda p: p.name)
+def test_kernels_import_kernels_and_numpy_only(path):
+    lines = re.findall(r"^\s*(?:from (\S+) c?import|c?import (\S+))", path.read_text(), re.M)
+    for module in filter(None, (a or b for a, b in lines)):
+        allowed = r"sklearn_lsh\._kernels\.\w+|cython(\.\w+)*|libc(\.\w+)*|numpy"
+        assert re.fullmatch(allowed, module), f"{path.name} imports {module}"
