@@ -10,7 +10,7 @@ from libc.stdlib cimport free, malloc
 
 import numpy as np
 
-from sklearn_lsh._kernels._passes cimport COUNTS, Net, backward_example, forward_example, net_view
+from sklearn_lsh._kernels._passes cimport COUNTS, Net, backward_example, forward_block, net_view
 from sklearn_lsh._kernels._update cimport Gradient, update_neuron
 from sklearn_lsh._kernels._views cimport (
     ADAM, Row, RowsView, Scratch, StepView, row_at, rows_view, scratch_view, step_view,
@@ -71,7 +71,7 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
             if steps[thread].kind == ADAM:
                 steps[thread].rate = <float> (rate * sqrt(1 - pow(steps[thread].beta2, t + i + 1))
                                               / (1 - pow(steps[thread].beta1, t + i + 1)))
-            forward_example(&net, i, thread, &scratch[thread], &counts[thread, 0])
+            forward_block(&net, i, 1, thread, &scratch[thread], &counts[thread, 0])
             total += sample_weight[i] * backward_example(&net, i, thread)
             for depth in range(n):
                 touched[thread, depth] += update_example(

@@ -18,6 +18,6 @@ cdef struct Net:
 
 
 cdef int net_view(Net* net, layers, inputs, workspace) except -1
-cdef void forward_example(const Net* net, Py_ssize_t i, Py_ssize_t room, Scratch* scratch,
-                          int64_t* counts) noexcept nogil
+cdef void forward_block(const Net* net, Py_ssize_t first, int n, Py_ssize_t room, Scratch* scratch,
+                        int64_t* counts) noexcept nogil
 cdef double backward_example(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil

@@ -1,6 +1,4 @@
-"""An example's way up and down the network, in one go.
-
-Its data stay in the cache, and a batch is one parallel region whatever the depth.
+"""Examples' way up and down the network, a block at a time: one parallel region a batch.
 
 Training in batches (here) and asynchronous training compose the same two functions.
 """
@@ -18,6 +16,10 @@ from sklearn_lsh._kernels._views cimport (
 )
 
 
+cdef enum:
+    BLOCK = 25                          # examples at a time, at most
+
+
 cdef int net_view(Net* net, layers, inputs, workspace) except -1:
     cdef int depth
     net.n_layers = len(layers)
@@ -32,26 +34,37 @@ cdef int net_view(Net* net, layers, inputs, workspace) except -1:
     return 0
 
 
-cdef void forward_example(const Net* net, Py_ssize_t i, Py_ssize_t room, Scratch* scratch,
-                          int64_t* counts) noexcept nogil:
-    """Outputs of row i of x, into row `room` of every layer's outputs; adds to counts."""
-    cdef int depth, n_ranked, n_projected
+cdef void forward_block(const Net* net, Py_ssize_t first, int n, Py_ssize_t room, Scratch* scratch,
+                        int64_t* counts) noexcept nogil:
+    """Outputs of n rows of x from `first` on, into rows of every layer's outputs from `room` on.
+
+    Adds to counts. Layer by layer, so that what scores a layer stays in the cache for all of them.
+    """
+    cdef int depth, e, n_ranked, n_projected
     cdef int64_t at
     cdef const LayerView* layer
     cdef const RowsView* out
-    cdef Row x = row_at(&net.x, i)
+    cdef const RowsView* inputs = &net.x
+    cdef Py_ssize_t row = first
+    cdef Row x
     for depth in range(net.n_layers):
         layer = &net.layers[depth]
         out = &net.outputs[depth]
-        at = out.start[room]
         if out.indices != NULL:
-            out.length[room] = select_row(layer, x, scratch, out.indices + at, &n_ranked,
-                                          &n_projected)
-            counts[COUNTS * depth + 1] += n_ranked
-            counts[COUNTS * depth + 2] += n_projected
-        forward_row(layer, x, row_at(out, room).indices, out.length[room], out.values + at)
-        counts[COUNTS * depth] += <int64_t> x.length * out.length[room]
-        x = row_at(out, room)
+            for e in range(n):
+                out.length[room + e] = select_row(layer, row_at(inputs, row + e), scratch,
+                                                  out.indices + out.start[room + e], &n_ranked,
+                                                  &n_projected)
+                counts[COUNTS * depth + 1] += n_ranked
+                counts[COUNTS * depth + 2] += n_projected
+        for e in range(n):
+            x = row_at(inputs, row + e)
+            at = out.start[room + e]
+            forward_row(layer, x, row_at(out, room + e).indices, out.length[room + e],
+                        out.values + at)
+            counts[COUNTS * depth] += <int64_t> x.length * out.length[room + e]
+        inputs = out
+        row = room
 
 
 cdef double backward_example(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil:
@@ -80,8 +93,11 @@ def run(layers, inputs, workspace, targets=None, int loss=0):
     cdef Net net
     cdef int n_threads = workspace.n_threads, n = len(layers), thread
     cdef bint backward = targets is not None
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, block, first, last, size
     net_view(&net, layers, inputs, workspace)
+    # Blocks of equal size, the same number for every thread.
+    size = n_threads * ((net.x.n + BLOCK * n_threads - 1) // (BLOCK * n_threads))
+    size = max(1, (net.x.n + size - 1) // max(size, 1))
     net.loss = loss
     if backward:
         net.y = rows_view(targets)
@@ -94,11 +110,15 @@ def run(layers, inputs, workspace, targets=None, int loss=0):
     try:
         for thread in range(n_threads):
             scratch[thread] = scratch_view(workspace, thread)
-        for i in prange(net.x.n, nogil=True, schedule="dynamic", chunksize=8,
-                        num_threads=n_threads):
-            forward_example(&net, i, i, &scratch[threadid()], &counts[threadid(), 0])
+        for block in prange((net.x.n + size - 1) // size, nogil=True, schedule="dynamic",
+                            num_threads=n_threads):
+            first = block * size
+            last = min(first + size, net.x.n)
+            forward_block(&net, first, <int> (last - first), first, &scratch[threadid()],
+                          &counts[threadid(), 0])
             if backward:
-                losses[i] = backward_example(&net, i, i)
+                for i in range(first, last):
+                    losses[i] = backward_example(&net, i, i)
     finally:
         free(scratch)
     return np.asarray(losses), np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS)
