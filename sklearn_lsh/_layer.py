@@ -7,6 +7,10 @@ ACTIVATIONS = {"relu": 0, "leaky_relu": 1, "tanh": 2, "logistic": 3, "identity":
 TWO_SIDED = {"tanh", "identity"}
 
 
+# Floats in 4 MiB: two huge pages.
+HUGE = 2**20
+
+
 def aligned(shape):
     """Zeros of float32 whose rows start on cache lines, an odd number of lines apart.
 
@@ -14,8 +18,11 @@ def aligned(shape):
     """
     n_rows, n_cols = shape
     stride = (-(-n_cols // 16) | 1) * 16
-    buffer = np.zeros(n_rows * stride + 16, dtype=np.float32)
-    first = -(buffer.ctypes.data // 4) % 16
+    size = n_rows * stride
+    # From HUGE on, NumPy asks for huge pages: rows picked at random then miss the TLB far less.
+    page = HUGE // 2 if size > HUGE // 64 else 16
+    buffer = np.zeros(max(size + page, HUGE if page > 16 else 0), dtype=np.float32)
+    first = -(buffer.ctypes.data // 4) % page
     return buffer[first : first + n_rows * stride].reshape(n_rows, stride)[:, :n_cols]
 
 

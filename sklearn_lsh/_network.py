@@ -48,12 +48,13 @@ class Network:
         losses, counts = _passes.run(self.layers, inputs, workspace, targets, self.loss.kind)
         optimizer.advance()
         flow = self.flow(inputs, workspace)
-        touched = []
-        for layer, x, out, room in zip(
-            self.layers, flow[:-1], flow[1:], workspace.deltas, strict=True
-        ):
-            deltas = Rows(out.start, out.length, out.indices, room.values, out.n_cols)
-            touched.append(_update.update(layer, deltas, x, weight, optimizer, alpha, workspace))
+        deltas = [
+            Rows(out.start, out.length, out.indices, room.values, out.n_cols)
+            for out, room in zip(flow[1:], workspace.deltas, strict=True)
+        ]
+        touched = _update.update(
+            self.layers, deltas, flow[:-1], weight, optimizer, alpha, workspace
+        )
         self.count(spent, counts, len(inputs), touched, optimizer.n_multiplications)
         return float(weight @ losses)
 
@@ -97,6 +98,8 @@ class Network:
                 continue
             x = inputs.to_matrix() if depth == 0 else self.outputs(depth, inputs, workspace)
             spent["refresh"] += layer.selector.learn(layer, x, weight, n_iter=4)
+            # The mean input favours no neuron: a few would win every example, and only they learn.
+            layer.b -= layer.W @ layer.selector.mean.astype(np.float32)
             spent["refresh"] += layer.selector.refresh(layer, workspace.n_threads)
 
     def outputs(self, n_layers, inputs, workspace):

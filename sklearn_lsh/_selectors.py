@@ -90,8 +90,17 @@ class TopKSelector(Selector):
 
     kind = 1
 
+    def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
+        self.mean = weighted_mean(inputs, weight)
+        return 0
+
     def ranking_cost(self, n_projected, n_rows, n_ranked):
         return n_projected * self.n_out
+
+
+def weighted_mean(inputs, weight):
+    share = np.asarray(weight, dtype=np.float64) / np.sum(weight)
+    return np.asarray(share @ inputs).ravel()
 
 
 class SketchSelector(Selector):
@@ -121,6 +130,7 @@ class SketchSelector(Selector):
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         spent = self.following.learn(inputs, weight, memory=memory, n_iter=n_iter)
+        self.mean = self.following.mean
         return spent + self.turn(layer)
 
     def turn(self, layer):
@@ -200,9 +210,7 @@ class TableSelector(Selector):
             self.directions = self.sketched.directions
             self.mean = self.sketched.following.mean
             return spent
-        share = np.asarray(weight, dtype=np.float64) / np.sum(weight)
-        new = np.asarray(share @ inputs.astype(np.float64)).ravel()
-        self.mean = memory * self.mean + (1 - memory) * new
+        self.mean = memory * self.mean + (1 - memory) * weighted_mean(inputs, weight)
         self.directions = self.family.hyperplanes[:-1]
         return inputs.shape[0] * inputs.shape[1]
 

@@ -9,6 +9,8 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+import numpy as np
+
 from sklearn_lsh._kernels._views cimport (
     ADAM, SGD, LayerView, Row, RowsView, Scratch, StepView,
     layer_view, row_at, rows_view, scratch_view, step_view,
@@ -126,69 +128,96 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
     return n_touched
 
 
-def update(layer, deltas, inputs, const double[::1] sample_weight, step, double alpha,
-           workspace):
-    """One optimiser step of a layer on a batch.
+cdef struct Group:                      # a layer's share of a batch
+    LayerView layer
+    RowsView deltas
+    RowsView inputs
+    int64_t* start                      # (n_out + 1,) where a neuron's pairs begin
+    int32_t* examples                   # of each pair: the example and its weighted delta
+    double* values
 
-    deltas : Rows over the layer's neurons, sample weights not yet in them. inputs : Rows of the
-    same batch.
-    Returns the number of weights touched.
+
+def update(layers, deltas, inputs, const double[::1] sample_weight, step, double alpha, workspace):
+    """One optimiser step of every layer on a batch.
+
+    deltas, inputs : a Rows for each layer, over its neurons and its inputs; sample weights are not
+    yet in them. Returns the number of weights touched in every layer, int64 (n_layers,).
     """
-    cdef LayerView view = layer_view(layer)
     cdef StepView step_ = step_view(step)
-    cdef RowsView d = rows_view(deltas), x = rows_view(inputs)
-    cdef int n_threads = workspace.n_threads, thread
-    cdef int32_t j, chunk = max(1, view.n_out // (16 * n_threads))
+    cdef int n_threads = workspace.n_threads, n = len(layers), thread, g
+    cdef int64_t n_neurons = 0, p, n_pairs, chunk
     cdef Py_ssize_t i
-    cdef int64_t total = 0, n_pairs = 0
+    cdef int32_t j
     cdef double weight = 0
     cdef Gradient gradient
-    for i in range(d.n):
-        n_pairs += d.length[i]
+    cdef int64_t[:, ::1] touched = np.zeros((n_threads, n + 16), dtype=np.int64)
+    for i in range(sample_weight.shape[0]):
         weight += sample_weight[i]
     gradient.scale = 1 / weight
     gradient.decay = alpha / weight
     cdef Scratch* scratch = <Scratch*> malloc(n_threads * sizeof(Scratch))
-    cdef int64_t* start = <int64_t*> calloc(view.n_out + 1, sizeof(int64_t))
-    cdef int32_t* examples = <int32_t*> malloc((n_pairs + 1) * sizeof(int32_t))
-    cdef double* values = <double*> malloc((n_pairs + 1) * sizeof(double))
+    cdef Group* groups = <Group*> calloc(n, sizeof(Group))
     try:
-        if scratch == NULL or start == NULL or examples == NULL or values == NULL:
+        if scratch == NULL or groups == NULL:
             raise MemoryError()
         for thread in range(n_threads):
             scratch[thread] = scratch_view(workspace, thread)
-        with nogil:
-            group_by_neuron(&d, &sample_weight[0], view.n_out, start, examples, values)
-        for j in prange(view.n_out, nogil=True, schedule="dynamic", chunksize=chunk,
+        for g in range(n):
+            groups[g].layer = layer_view(layers[g])
+            groups[g].deltas = rows_view(deltas[g])
+            groups[g].inputs = rows_view(inputs[g])
+            n_neurons += groups[g].layer.n_out
+            n_pairs = 0
+            for i in range(groups[g].deltas.n):
+                n_pairs += groups[g].deltas.length[i]
+            groups[g].start = <int64_t*> calloc(groups[g].layer.n_out + 1, sizeof(int64_t))
+            groups[g].examples = <int32_t*> malloc((n_pairs + 1) * sizeof(int32_t))
+            groups[g].values = <double*> malloc((n_pairs + 1) * sizeof(double))
+            if groups[g].start == NULL or groups[g].examples == NULL or groups[g].values == NULL:
+                raise MemoryError()
+        for g in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
+            group_by_neuron(&groups[g], &sample_weight[0])
+        chunk = max(1, n_neurons // (32 * n_threads))
+        for p in prange(n_neurons, nogil=True, schedule="dynamic", chunksize=chunk,
                         num_threads=n_threads):
-            if start[j + 1] > start[j]:
-                total += update_neuron(&view, j, &x, examples + start[j], values + start[j],
-                                       <int> (start[j + 1] - start[j]), &step_, gradient,
-                                       &scratch[threadid()])
+            thread = threadid()
+            g = 0
+            j = <int32_t> p
+            while j >= groups[g].layer.n_out:
+                j = j - groups[g].layer.n_out
+                g = g + 1
+            if groups[g].start[j + 1] > groups[g].start[j]:
+                touched[thread, g] += update_neuron(
+                    &groups[g].layer, j, &groups[g].inputs,
+                    groups[g].examples + groups[g].start[j], groups[g].values + groups[g].start[j],
+                    <int> (groups[g].start[j + 1] - groups[g].start[j]), &step_, gradient,
+                    &scratch[thread])
     finally:
         free(scratch)
-        free(start)
-        free(examples)
-        free(values)
-    return total
+        if groups != NULL:
+            for g in range(n):
+                free(groups[g].start)
+                free(groups[g].examples)
+                free(groups[g].values)
+        free(groups)
+    return np.asarray(touched).sum(axis=0)[:n]
 
 
-cdef void group_by_neuron(const RowsView* deltas, const double* weights, int n_out, int64_t* start,
-                          int32_t* examples, double* values) noexcept nogil:
-    """Counting sort of the batch's (neuron, example, weighted delta) triples, examples in order."""
+cdef void group_by_neuron(Group* group, const double* weights) noexcept nogil:
+    """Counting sort of (neuron, example, weighted delta) triples, examples in order."""
     cdef Py_ssize_t i
     cdef int32_t s, j
     cdef Row row
-    for i in range(deltas.n):
-        row = row_at(deltas, i)
+    for i in range(group.deltas.n):
+        row = row_at(&group.deltas, i)
         for s in range(row.length):
-            start[row.indices[s] if row.indices != NULL else s] += 1
-    for j in range(n_out):
-        start[j + 1] += start[j]
-    for i in range(deltas.n - 1, -1, -1):
-        row = row_at(deltas, i)
+            group.start[row.indices[s] if row.indices != NULL else s] += 1
+    for j in range(group.layer.n_out):
+        group.start[j + 1] += group.start[j]
+    for i in range(group.deltas.n - 1, -1, -1):
+        row = row_at(&group.deltas, i)
         for s in range(row.length):
             j = row.indices[s] if row.indices != NULL else s
-            start[j] -= 1
-            examples[start[j]] = <int32_t> i
-            values[start[j]] = weights[i] * row.values[s]
+            group.start[j] -= 1
+            group.examples[group.start[j]] = <int32_t> i
+            group.values[group.start[j]] = weights[i] * row.values[s]

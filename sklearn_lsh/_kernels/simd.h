@@ -155,24 +155,24 @@ LSH_KERNEL(lsh_project,
     (const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT ids, int n,
      const float *LSH_RESTRICT rows, int r, float *LSH_RESTRICT q, int *LSH_RESTRICT used),
     (x, ids, n, rows, r, q, used), {
-    int count = 0;
-    for (int t = 0; t < r; t += 32) {
+    int count = 0, t = 0;
+    for (int k = 0; k < n; k++) count += x[k] != 0;
+    for (; t + 32 <= r; t += 32) {
         float sum[32] = {0};
-        const int width = r - t < 32 ? r - t : 32;
-        count = 0;
         for (int k = 0; k < n; k++) {
             const float a = x[k];
             const float *LSH_RESTRICT row = rows + (int64_t)(ids ? ids[k] : k) * r + t;
             if (a == 0) continue;
-            count++;
-            if (width == 32) {
-                LSH_SIMD(omp simd)
-                for (int c = 0; c < 32; c++) sum[c] += a * row[c];
-            } else {
-                for (int c = 0; c < width; c++) sum[c] += a * row[c];
-            }
+            LSH_SIMD(omp simd)
+            for (int c = 0; c < 32; c++) sum[c] += a * row[c];
         }
-        for (int c = 0; c < width; c++) q[t + c] = sum[c];
+        for (int c = 0; c < 32; c++) q[t + c] = sum[c];
+    }
+    for (int c = t; c < r; c++) q[c] = 0;
+    for (int k = 0; k < n && t < r; k++) {
+        const float *LSH_RESTRICT row = rows + (int64_t)(ids ? ids[k] : k) * r;
+        if (x[k] == 0) continue;
+        for (int c = t; c < r; c++) q[c] += x[k] * row[c];
     }
     *used = count;
 })
