@@ -20,7 +20,6 @@ from sklearn.model_selection import train_test_split
 from sklearn_lsh import LSHMLPClassifier
 
 SELECTORS = ["dense", "auto", "sketch", "lsh"]
-GRID = [5e-4, 1e-3, 3e-3]
 
 
 def fitted(selector, rate, epochs, seed, X, y):
@@ -37,6 +36,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, nargs="+", default=[3, 6])
+    parser.add_argument("--rates", type=float, nargs="+", default=[5e-4, 1e-3, 3e-3])
     parser.add_argument("--selectors", nargs="+", default=SELECTORS)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
@@ -46,7 +46,7 @@ def main():
     results = {}
     for selector in options.selectors:
         tried = {}
-        for rate in GRID:
+        for rate in options.rates:
             for epochs in options.epochs:
                 model, _ = fitted(selector, rate, epochs, 0, X_fit, y_fit)
                 tried[rate, epochs] = model.score(X_val, y_val)
