@@ -2,10 +2,10 @@
 
 import os
 
-# Threads of GNU OpenMP that wait for the next batch spin: where another process wants the core, they
-# stall one another for whole time slices. A bound long enough for the work between two batches
-# keeps the speed of an idle machine and a third of the time on a busy one. The setting is read when
-# the library is loaded, which is now; the environment is left as it was.
+# Threads of GNU OpenMP that wait for the next batch spin: where another process wants the core,
+# they stall one another for whole time slices. A bound that outlasts the work between two batches
+# keeps the speed of an idle machine, and a busy one loses far less. The setting is read when the
+# library is loaded, which is now; the environment is left as it was.
 _ours = not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ)
 if _ours:
     os.environ["GOMP_SPINCOUNT"] = "200000"
