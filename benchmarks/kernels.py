@@ -68,9 +68,9 @@ def measure(model, X, y):
         deltas = Rows(out.start, out.length, out.indices, room.values, out.n_cols)
 
         def update(layer=layer, deltas=deltas, x=flow[depth]):
-            return _update.update(layer, deltas, x, weight, optimizer, 1e-4, workspace)
+            return _update.update([layer], [deltas], [x], weight, optimizer, 1e-4, workspace)
 
-        touched = update()
+        touched = int(update()[0])
         # The inputs of every pair; weights and two moments, read and written.
         n_bytes = (4 if depth == 0 else 8) * used + 24 * touched
         yield f"update {shape(layer)}", median_seconds(update)[0], n_bytes, 2 * used + 14 * touched

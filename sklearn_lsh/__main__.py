@@ -235,7 +235,7 @@ def picture(runs, title, path):
         style = {"label": run.name, "color": COLOURS[run.name], "marker": "o", "markersize": 3.5}
         panels[0].plot(run.seconds, run.accuracy, **style)
         panels[1].plot(run.multiplications, run.accuracy, **style)
-    panels[0].set(xlabel="fit time (s)", ylabel="test accuracy", xscale="log")
+    panels[0].set(xlabel="fit time (s)", ylabel="test accuracy")
     panels[0].xaxis.set_major_formatter("{x:g}")
     panels[1].set(xlabel="multiplications in training", xscale="log")
     for panel in panels:
