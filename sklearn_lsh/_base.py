@@ -167,6 +167,10 @@ class BaseLSHMLP(BaseEstimator):
         trainer.alpha = self.alpha
         self.loss_curve_ = list(self.loss_curve_)
         spent = self.n_multiplications_ = dict(self.n_multiplications_)
+        if validation is None and self.best_loss_ is None:
+            self.best_loss_ = np.inf
+        if validation is not None and self.validation_scores_ is None:
+            self.validation_scores_, self.best_validation_score_ = [], -np.inf
         batch_size = min(200, len(train)) if self.batch_size == "auto" else self.batch_size
         if batch_size > len(train):
             warnings.warn(
@@ -226,7 +230,7 @@ class BaseLSHMLP(BaseEstimator):
             )
         if best is not None:
             for layer, kept in zip(trainer.network.layers, best, strict=True):
-                layer.W, layer.b, layer.selector = kept
+                layer.W[...], layer.b[...], layer.selector = kept
         if not incremental:
             trainer.catch_up_now(workspace, spent)
             if not self.warm_start:

@@ -60,4 +60,8 @@ class Layer:
 
     def allocate_slots(self, n_slots):
         if len(self.slots) != n_slots:
+            # Kernels address state by the stride of W, which a pickle may have made compact.
+            W = aligned(self.W.shape)
+            W[...] = self.W
+            self.W = W
             self.slots = [(aligned(self.W.shape), np.zeros_like(self.b)) for _ in range(n_slots)]

@@ -80,7 +80,7 @@ def check_parameters(est):
             if not accepts(value):
                 raise ValueError(f"{name} must be {described} in every layer, got {value!r}.")
     size = 4 * est.n_tables * (2**est.n_hashes + 1)
-    if "lsh" in per_layer(est, "selector") and size > MAX_TABLE_BYTES:
+    if {"lsh", "auto"} & set(per_layer(est, "selector")) and size > MAX_TABLE_BYTES:
         raise ValueError(
             f"n_hashes={est.n_hashes} with n_tables={est.n_tables} needs {size / 2**30:.1f} GiB a "
             f"layer for bucket offsets alone; {MAX_TABLE_BYTES / 2**30:.0f} GiB is the limit."

@@ -35,11 +35,13 @@ class Rows:
         n_rows, n_cols = X.shape
         if sp.issparse(X):
             indptr = np.asarray(X.indptr, dtype=np.int64)
+            # Kernels tell dense rows by the lack of indices: none stored is still sparse.
+            spare = np.zeros(1)
             return cls(
                 indptr[:-1].copy(),
                 np.diff(indptr).astype(np.int32),
-                np.asarray(X.indices, dtype=np.int32),
-                np.asarray(X.data, dtype=np.float32),
+                np.asarray(X.indices if X.nnz else spare, dtype=np.int32),
+                np.asarray(X.data if X.nnz else spare, dtype=np.float32),
                 n_cols,
             )
         values = np.ascontiguousarray(X, dtype=np.float32).reshape(-1)

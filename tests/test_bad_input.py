@@ -264,3 +264,10 @@ def test_diverging_training_is_an_error():
 def test_clone_of_a_bad_estimator_is_as_bad():
     with pytest.raises(ValueError, match="density"):
         clone(make(density=7.0)).fit(X, Y)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_rows_without_entries_are_rows(asynchronous):
+    empty = sp.csr_array((60, 8), dtype=np.float32)
+    model = make(asynchronous=asynchronous).fit(empty, Y)
+    assert np.isfinite(model.partial_fit(empty[:1], Y[:1]).predict_proba(empty)).all()

@@ -1,5 +1,6 @@
 """The two estimators through their public API: targets, inputs, weights and schedules."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -270,3 +271,12 @@ def test_parameters_per_layer():
         small(hidden_layer_sizes=(32, 64), **single).fit(X, Y),
         small(hidden_layer_sizes=(32, 64), **double).fit(X, Y),
     )
+
+
+def test_early_stopping_may_change_between_calls():
+    model = small(early_stopping=True, warm_start=True).fit(X, Y)
+    restored = pickle.loads(pickle.dumps(model))
+    assert_same_parameters(model.fit(X, Y), restored.fit(X, Y))
+    model.set_params(early_stopping=False).partial_fit(X, Y)
+    model.set_params(early_stopping=True).fit(X, Y)
+    assert model.best_validation_score_ == max(model.validation_scores_)
