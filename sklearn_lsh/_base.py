@@ -35,8 +35,7 @@ class BaseLSHMLP(BaseEstimator):
     """Shared machinery of LSHMLPClassifier and LSHMLPRegressor.
 
     A subclass encodes its targets (``_encode``), scores held-out rows (``_validation_score``), may
-    stratify them (``_strata``) and says how
-    raw scores become predictions.
+    stratify them (``_strata``) and says how raw scores become predictions.
     """
 
     _parameter_constraints: ClassVar[dict] = CONSTRAINTS

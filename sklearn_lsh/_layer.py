@@ -20,7 +20,7 @@ def aligned(shape):
     stride = (-(-n_cols // 16) | 1) * 16
     size = n_rows * stride
     # From HUGE on, NumPy asks for huge pages: rows picked at random then miss the TLB far less.
-    page = HUGE // 2 if size > HUGE // 64 else 16
+    page = HUGE // 2 if size > HUGE // 8 else 16
     buffer = np.zeros(max(size + page, HUGE if page > 16 else 0), dtype=np.float32)
     first = -(buffer.ctypes.data // 4) % page
     return buffer[first : first + n_rows * stride].reshape(n_rows, stride)[:, :n_cols]

@@ -10,8 +10,7 @@ from sklearn_lsh._costs import CANDIDATE, PICK, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._directions import Directions
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._kernels import _tables
-
-PANEL = 64  # as in _kernels/_views.pxd
+from sklearn_lsh._workspace import PANEL
 
 
 class Selector:

@@ -41,7 +41,7 @@ cdef struct SelectorView:
     # sketch of every neuron: score_j = sketch_j . q + offset_j
     const float* panels                 # SKETCH: (n_panels, rank, PANEL)
     const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
-    const float* offsets                # (n_panels * PANEL,) padded with -inf
+    const float* offsets                # (n_panels * PANEL,) padded with 0
     # tables: projections h = hyperplanes' q + shift; n_hashes signs a table make the bucket
     int32_t n_tables
     int32_t n_hashes
