@@ -50,7 +50,7 @@ def measure(model, X, y):
     inputs, targets = Rows.from_matrix(X[:BATCH]), Rows.one_hot(y[:BATCH], 10)
     weight = np.ones(BATCH)
     _, counts = _passes.run(layers, inputs, workspace, targets, loss)
-    flow = network.flow(inputs, workspace)
+    flow = network.flow(BATCH, workspace)
     passes = [lambda n=n: _passes.run(layers[:n], inputs, workspace) for n in range(1, 4)]
     passes.append(lambda: _passes.run(layers, inputs, workspace, targets, loss))
     seconds = np.diff(median_seconds(*passes), prepend=0)

@@ -2,13 +2,11 @@
 
 import numpy as np
 
+from sklearn_lsh._rows import LINE, aligned_zeros
+
 ACTIVATIONS = {"relu": 0, "leaky_relu": 1, "tanh": 2, "logistic": 3, "identity": 4}
 # Neurons that respond to both signs are ranked by the size of their pre-activation.
 TWO_SIDED = {"tanh", "identity"}
-
-
-# Floats in 4 MiB: two huge pages.
-HUGE = 2**20
 
 
 def aligned(shape):
@@ -17,13 +15,8 @@ def aligned(shape):
     An odd stride keeps one column of all rows from falling into the same cache set.
     """
     n_rows, n_cols = shape
-    stride = (-(-n_cols // 16) | 1) * 16
-    size = n_rows * stride
-    # From HUGE on, NumPy asks for huge pages: rows picked at random then miss the TLB far less.
-    page = HUGE // 2 if size > HUGE // 8 else 16
-    buffer = np.zeros(max(size + page, HUGE if page > 16 else 0), dtype=np.float32)
-    first = -(buffer.ctypes.data // 4) % page
-    return buffer[first : first + n_rows * stride].reshape(n_rows, stride)[:, :n_cols]
+    stride = (-(-n_cols // LINE) | 1) * LINE
+    return aligned_zeros(n_rows * stride).reshape(n_rows, stride)[:, :n_cols]
 
 
 class Layer:

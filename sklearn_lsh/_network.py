@@ -37,17 +37,18 @@ class Network:
         """Active sets and outputs of every layer: the inputs of every layer, then the scores."""
         _, counts = _passes.run(self.layers, inputs, workspace)
         self.count(spent, counts, len(inputs))
-        return self.flow(inputs, workspace)
+        return self.flow(len(inputs), workspace)
 
-    def flow(self, inputs, workspace):
-        rows = slice(0, len(inputs))
-        return [inputs, *(out.take(rows) for out in workspace.outputs)]
+    def flow(self, n_rows, workspace):
+        """Inputs of every layer, then the scores, of the batch that the workspace holds."""
+        rows = slice(0, n_rows)
+        return [rows_.take(rows) for rows_ in (workspace.inputs, *workspace.outputs)]
 
     def train_batch(self, inputs, targets, weight, optimizer, alpha, workspace, spent):
         """One optimiser step; returns the weighted sum of the losses."""
         losses, counts = _passes.run(self.layers, inputs, workspace, targets, self.loss.kind)
         optimizer.advance()
-        flow = self.flow(inputs, workspace)
+        flow = self.flow(len(inputs), workspace)
         deltas = [
             Rows(out.start, out.length, out.indices, room.values, out.n_cols)
             for out, room in zip(flow[1:], workspace.deltas, strict=True)

@@ -3,6 +3,19 @@
 import numpy as np
 import scipy.sparse as sp
 
+LINE = 16  # floats in a cache line, as in _kernels/simd.h
+# Floats in 4 MiB: two huge pages.
+HUGE = 2**20
+
+
+def aligned_zeros(size):
+    """Zeros of float32 that begin on a cache line; from half a megabyte on, on a huge page."""
+    page = HUGE // 2 if size > HUGE // 8 else LINE
+    # From HUGE on, NumPy asks for huge pages: rows picked at random then miss the TLB far less.
+    buffer = np.zeros(max(size + page, HUGE if page > LINE else 0), dtype=np.float32)
+    first = -(buffer.ctypes.data // 4) % page
+    return buffer[first : first + size]
+
 
 class Rows:
     """Rows over shared storage.
@@ -11,6 +24,9 @@ class Rows:
     the same place in `indices`, or are 0, 1, 2, ... when `indices` is None. A shuffled batch of a
     dense or a CSR matrix is therefore a view: only `start` and `length` are taken.
 
+    Dense rows that kernels compute with begin on cache lines and list, in `lines` from
+    ``start[i] / LINE`` on, the `n_lines[i]` lines that are not zero throughout.
+
     Parameters
     ----------
     start : ndarray of shape (n_rows,), int64
@@ -18,16 +34,20 @@ class Rows:
     indices : ndarray, int32, or None
     values : ndarray, float32
     n_cols : int
+    lines : ndarray, int32, or None
+    n_lines : ndarray of shape (n_rows,), int32, or None
     """
 
-    __slots__ = ("indices", "length", "n_cols", "start", "values")
+    __slots__ = ("indices", "length", "lines", "n_cols", "n_lines", "start", "values")
 
-    def __init__(self, start, length, indices, values, n_cols):
+    def __init__(self, start, length, indices, values, n_cols, lines=None, n_lines=None):
         self.start = start
         self.length = length
         self.indices = indices
         self.values = values
         self.n_cols = n_cols
+        self.lines = lines
+        self.n_lines = n_lines
 
     @classmethod
     def from_matrix(cls, X):
@@ -65,9 +85,14 @@ class Rows:
         """Room for `capacity` entries a row, rows on cache lines of their own."""
         stride = -(-capacity // 32) * 32
         start = np.arange(n_rows, dtype=np.int64) * stride
-        length = np.full(n_rows, 0 if sparse else n_cols, dtype=np.int32)
-        indices = np.zeros(n_rows * stride, dtype=np.int32) if sparse else None
-        return cls(start, length, indices, np.zeros(n_rows * stride, dtype=np.float32), n_cols)
+        values = aligned_zeros(n_rows * stride)
+        if sparse:
+            length = np.zeros(n_rows, dtype=np.int32)
+            return cls(start, length, np.zeros(n_rows * stride, dtype=np.int32), values, n_cols)
+        length = np.full(n_rows, n_cols, dtype=np.int32)
+        lines = np.tile(np.arange(stride // LINE, dtype=np.int32), n_rows)
+        n_lines = np.full(n_rows, n_cols // LINE, dtype=np.int32)
+        return cls(start, length, None, values, n_cols, lines, n_lines)
 
     def __len__(self):
         return len(self.start)
@@ -87,7 +112,11 @@ class Rows:
 
     def take(self, rows):
         """View of some rows: an index array or a slice."""
-        return Rows(self.start[rows], self.length[rows], self.indices, self.values, self.n_cols)
+        n_lines = None if self.n_lines is None else self.n_lines[rows]
+        return Rows(
+            self.start[rows], self.length[rows], self.indices, self.values, self.n_cols,
+            self.lines, n_lines,
+        )  # fmt: skip
 
     def like(self):
         """The same rows and columns with values of their own."""

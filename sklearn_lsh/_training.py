@@ -85,8 +85,8 @@ class Trainer:
             )
             total += len(w) * (loss + 0.5 * self.alpha * self.penalty) / w.sum()
 
-            def flow(x=x, w=w):
-                return self.network.flow(x, workspace), w
+            def flow(w=w):
+                return self.network.flow(len(w), workspace), w
 
             self.catch_up(1, flow, workspace, spent)
         return total / len(inputs)

@@ -4,7 +4,39 @@ import numpy as np
 
 from sklearn_lsh._rows import Rows
 
-PANEL = 64  # as in _kernels/_views.pxd
+PANEL = 32  # these two as in _kernels/_views.pxd
+TOGETHER = 8
+# Rows a thread takes at a time: what they share, weights of one neuron or panels of a sketch, is
+# fetched once for all of them, and they still fit into the second-level cache.
+BLOCK = 50
+# Lists of pairs take room for every neuron and block.
+MAX_BLOCKS_PER_THREAD = 4
+
+
+class Pairs:
+    """Which rows of a batch hold a neuron: (neuron, row) pairs, block by block and by neuron.
+
+    Attributes
+    ----------
+    n_out, block, room : int
+        Neurons; rows in a block; pairs a row may have.
+    start : ndarray of shape (n_blocks, n_out + 1), int32, or None
+        Where a neuron's pairs begin; None when every row holds every neuron.
+    rows, slots : ndarray of shape (n_rows * room,), int32
+        The row of every pair, and the place of the neuron in it. Without `start`, the numbers of
+        all rows, and None.
+    """
+
+    def __init__(self, n_rows, n_out, block, room, sparse):
+        self.n_out = n_out
+        self.block = block
+        self.room = room
+        self.start = self.slots = None
+        self.rows = np.arange(n_rows, dtype=np.int32)
+        if sparse:
+            self.start = np.zeros((-(-n_rows // block), n_out + 1), dtype=np.int32)
+            self.rows = np.zeros(n_rows * room, dtype=np.int32)
+            self.slots = np.zeros(n_rows * room, dtype=np.int32)
 
 
 class Workspace:
@@ -17,7 +49,7 @@ class Workspace:
         self.n_threads = n_threads
         selectors = [layer.selector for layer in layers]
         n_out = max(layer.W.shape[0] for layer in layers)
-        n_in = max(layer.W.shape[1] for layer in layers) if training else 0
+        n_in = max(layer.W.shape[1] for layer in layers)
         n_tables = max(s.n_tables for s in selectors)
         n_probes = max(s.n_probes for s in selectors)
 
@@ -25,10 +57,12 @@ class Workspace:
             # 64 entries more keep two threads off one cache line.
             return np.zeros((n_threads, size + 64), dtype=dtype)
 
-        self.scores = per_thread(n_out + PANEL, np.float32)
+        self.stride = n_out + PANEL
+        self.scores = per_thread(TOGETHER * self.stride, np.float32)
         self.edge_scores = per_thread(n_out, np.float32)
         self.bins = per_thread(n_out, np.int8)
-        self.query = per_thread(max(s.rank for s in selectors), np.float32)
+        self.queries = per_thread(TOGETHER * max(s.rank for s in selectors), np.float32)
+        self.kept = per_thread(n_in + 1, np.int32)
         self.projections = per_thread(n_tables * max(s.n_hashes for s in selectors), np.float32)
         self.ids = per_thread(n_out + 1, np.int32)
         self.positions = per_thread(n_out + 1, np.int32)
@@ -38,13 +72,33 @@ class Workspace:
         self.heap_sets = per_thread(2 * n_probes + 2, np.int32)
         self.seen = per_thread(n_out // 64 + 1, np.uint64)
         self.edge_bits = per_thread(n_out // 64 + 1, np.uint64)
+        self.examples = per_thread(n_rows, np.int32)
+        self.weighted = per_thread(n_rows, np.float64)
+        n_in = n_in if training else 0
         self.sums = per_thread(n_in, np.float64)
-        self.touched = per_thread(n_in + 1, np.int32)
-        self.marks = per_thread(n_in, np.int8)
-        self.ones = per_thread(n_in, np.int8)
-        self.packed = per_thread(3 * n_in, np.float32)
-        self.packed_sums = per_thread(n_in, np.float64)
+        # Minus zero marks an entry that no example has touched.
+        self.sums.fill(-0.0)
+        self.packed = per_thread(4 * n_in, np.float32)
+        n_blocks = min(-(-n_rows // (BLOCK * n_threads)), MAX_BLOCKS_PER_THREAD) * n_threads
+        block = -(-n_rows // n_blocks)
+        sparse = [not s.is_dense for s in selectors]
         self.outputs = [
-            Rows.allocate(n_rows, s.n_active, s.n_out, sparse=not s.is_dense) for s in selectors
+            Rows.allocate(n_rows, s.n_active, s.n_out, sparse=is_sparse)
+            for s, is_sparse in zip(selectors, sparse, strict=True)
+        ]
+        self.pairs = [
+            Pairs(n_rows, s.n_out, block, s.n_active, is_sparse)
+            for s, is_sparse in zip(selectors, sparse, strict=True)
         ]
         self.deltas = [out.like() for out in self.outputs] if training else []
+        self.inputs = None
+
+    def hold(self, inputs):
+        """Rows that take a batch of `inputs`: copies of dense rows, views of sparse ones."""
+        n_rows = len(self.outputs[0])
+        if inputs.indices is not None:
+            start, length = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.int32)
+            self.inputs = Rows(start, length, inputs.indices, inputs.values, inputs.n_cols)
+        elif self.inputs is None:
+            self.inputs = Rows.allocate(n_rows, inputs.n_cols, inputs.n_cols, sparse=False)
+        return self.inputs

@@ -19,7 +19,8 @@ FLOORS = [
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SIBLINGS = {  # a module may use these of its own floor
-    ("_workspace", "_rows"), ("_selectors", "_directions"), ("_selectors", "_hashing"),
+    ("_workspace", "_rows"), ("_layer", "_rows"),
+    ("_selectors", "_directions"), ("_selectors", "_hashing"),
     ("_base", "_parameters"), ("_classifier", "_base"), ("_regressor", "_base"),
     ("inspection", "_base"), ("__init__", "_classifier"), ("__init__", "_regressor"),
     ("__main__", "__init__"), ("__main__", "inspection"),

@@ -10,20 +10,20 @@ from libc.stdlib cimport free, malloc
 
 import numpy as np
 
-from sklearn_lsh._kernels._passes cimport COUNTS, Net, backward_example, forward_block, net_view
+from sklearn_lsh._kernels._passes cimport COUNTS, Net, backward_block, forward_block, load, net_view
 from sklearn_lsh._kernels._update cimport Gradient, update_neuron
 from sklearn_lsh._kernels._views cimport (
     ADAM, Row, RowsView, Scratch, StepView, row_at, rows_view, scratch_view, step_view,
 )
 
 
-cdef int64_t update_example(const Net* net, int depth, Py_ssize_t i, int thread, double weight,
+cdef int64_t update_example(const Net* net, int depth, int thread, double weight,
                             const StepView* step, Gradient gradient,
                             Scratch* scratch) noexcept nogil:
     """Step the active neurons of layer depth; returns the number of weights touched."""
     cdef Row deltas = row_at(&net.deltas[depth], thread)
-    cdef const RowsView* inputs = &net.outputs[depth - 1] if depth > 0 else &net.x
-    cdef int32_t example = <int32_t> (thread if depth > 0 else i), j, s
+    cdef const RowsView* inputs = &net.outputs[depth - 1] if depth > 0 else &net.inputs
+    cdef int32_t example = <int32_t> thread, j, s
     cdef int64_t touched = 0
     cdef double delta
     for s in range(deltas.length):
@@ -47,16 +47,19 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
     cdef Net net
     cdef int n = len(layers), n_threads = workspace.n_threads, depth, thread
     cdef Py_ssize_t i
-    cdef double total = 0, rate = step.learning_rate
+    cdef double rate = step.learning_rate
     cdef Gradient gradient
     gradient.scale = 1
     gradient.decay = decay
     net_view(&net, layers, inputs, workspace)
+    for depth in range(n):
+        net.pairs[depth].lone = True
     net.loss = loss
     net.y = rows_view(targets)
     # A thread's counters fill cache lines of their own.
     cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * n + 16), dtype=np.int64)
     cdef int64_t[:, ::1] touched = np.zeros((n_threads, n + 16), dtype=np.int64)
+    cdef double[:, ::1] losses = np.zeros((n_threads, 16))
     cdef StepView* steps = <StepView*> malloc(n_threads * sizeof(StepView))
     cdef Scratch* scratch = <Scratch*> malloc(n_threads * sizeof(Scratch))
     try:
@@ -71,14 +74,17 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
             if steps[thread].kind == ADAM:
                 steps[thread].rate = <float> (rate * sqrt(1 - pow(steps[thread].beta2, t + i + 1))
                                               / (1 - pow(steps[thread].beta1, t + i + 1)))
-            forward_block(&net, i, 1, thread, &scratch[thread], &counts[thread, 0])
-            total += sample_weight[i] * backward_example(&net, i, thread)
+            load(&net, i, thread)
+            forward_block(&net, thread, 1, &scratch[thread], &counts[thread, 0])
+            backward_block(&net, i, thread, 1, &losses[thread, 0])
+            losses[thread, 1] += sample_weight[i] * losses[thread, 0]
             for depth in range(n):
                 touched[thread, depth] += update_example(
-                    &net, depth, i, thread, sample_weight[i], &steps[thread], gradient,
+                    &net, depth, thread, sample_weight[i], &steps[thread], gradient,
                     &scratch[thread])
     finally:
         free(steps)
         free(scratch)
-    return (total, np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS),
+    return (np.asarray(losses)[:, 1].sum(),
+            np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS),
             np.asarray(touched).sum(axis=0)[:n])

@@ -1,11 +1,12 @@
 from libc.stdint cimport int32_t
 
-from sklearn_lsh._kernels._views cimport Activation, LayerView, Row
+from sklearn_lsh._kernels._views cimport Activation, LayerView, Pairs, Row, RowsView
 
 
 cdef void preactivations(const LayerView* layer, Row x, const int32_t* active, int n_active,
                          float* out) noexcept nogil
-cdef void forward_row(const LayerView* layer, Row x, const int32_t* active, int n_active,
-                      float* out) noexcept nogil
-cdef void backward_row(const LayerView* layer, Row deltas, Row x, Activation below,
-                       float* out) noexcept nogil
+cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
+                  const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil
+cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
+                   const RowsView* below, float* out, Activation activation,
+                   Py_ssize_t first, int n) noexcept nogil

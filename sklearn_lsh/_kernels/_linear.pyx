@@ -1,16 +1,24 @@
-"""Forward and backward through the active neurons of one layer."""
+"""Forward and backward through the active neurons of one layer, a block of rows at a time.
+
+Neuron by neuron: its weights are fetched once for all rows of the block that hold it. The sums of a
+row run in the order of its neurons, so that no bit depends on the blocks.
+"""
 from libc.math cimport expf, tanhf
 from libc.stdint cimport int32_t
+from libc.string cimport memset
 
+from sklearn_lsh._kernels._pairs cimport Run, n_runs, run_at, slot
 from sklearn_lsh._kernels._views cimport (
-    IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, Activation, LayerView, Row,
+    IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs, Row, RowsView, row_at,
 )
 
 
 cdef extern from "simd.h" nogil:
     void lsh_detect()
-    void lsh_dot4(const float*, const float*, const float*, const float*, const float*, int, float*)
+    void lsh_dot(const float*, const float*, const int32_t*, int, int, float*)
+    void lsh_gather_dot(const float*, const int32_t*, const float*, int, float*)
     void lsh_axpy(float*, float, const float*, int)
+    void lsh_gather_axpy(float*, float, const float*, const int32_t*, int)
 
 lsh_detect()
 
@@ -42,69 +50,75 @@ cdef inline float slope(Activation kind, float y) noexcept nogil:
     return 1
 
 
-cdef inline float gather_dot(const float* w, Row x) noexcept nogil:
-    # Four sums hide the latency of the additions; hardware gathers were not faster.
-    cdef float s0 = 0, s1 = 0, s2 = 0, s3 = 0
-    cdef int32_t k = 0
-    while k + 4 <= x.length:
-        s0 += w[x.indices[k]] * x.values[k]
-        s1 += w[x.indices[k + 1]] * x.values[k + 1]
-        s2 += w[x.indices[k + 2]] * x.values[k + 2]
-        s3 += w[x.indices[k + 3]] * x.values[k + 3]
-        k += 4
-    while k < x.length:
-        s0 += w[x.indices[k]] * x.values[k]
-        k += 1
-    return (s0 + s1) + (s2 + s3)
+cdef inline float dot(const float* w, Row x) noexcept nogil:
+    cdef float z
+    if x.indices == NULL:
+        lsh_dot(w, x.values, x.lines, x.n_lines, x.length, &z)
+    else:
+        lsh_gather_dot(w, x.indices, x.values, x.length, &z)
+    return z
 
 
 cdef void preactivations(const LayerView* layer, Row x, const int32_t* active, int n_active,
                          float* out) noexcept nogil:
     """out[s] = w_j . x + b_j for the neurons j = active[s] (NULL: all)."""
-    cdef int s, t, j
-    cdef const float* w[4]
-    cdef float z[4]
-    if x.indices != NULL:
-        for s in range(n_active):
-            j = active[s] if active != NULL else s
-            out[s] = gather_dot(layer.W + j * layer.stride, x) + layer.b[j]
-        return
-    for s in range(0, n_active, 4):
-        for t in range(4):
-            j = s + t if s + t < n_active else n_active - 1
-            w[t] = layer.W + (active[j] if active != NULL else j) * layer.stride
-        lsh_dot4(w[0], w[1], w[2], w[3], x.values, x.length, z)
-        for t in range(4 if s + 4 <= n_active else n_active - s):
-            out[s + t] = z[t] + layer.b[active[s + t] if active != NULL else s + t]
+    cdef int s, j
+    for s in range(n_active):
+        j = active[s] if active != NULL else s
+        out[s] = dot(layer.W + j * layer.stride, x) + layer.b[j]
 
 
-cdef void forward_row(const LayerView* layer, Row x, const int32_t* active, int n_active,
-                      float* out) noexcept nogil:
-    cdef int s
-    preactivations(layer, x, active, n_active, out)
-    if layer.activation != IDENTITY:
-        for s in range(n_active):
-            out[s] = activate(layer.activation, out[s])
+cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
+                  const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil:
+    """Outputs of the rows [first, first + n)."""
+    cdef Run run
+    cdef int32_t r
+    cdef int p
+    cdef float z, bias
+    cdef const float* w
+    for r in range(n_runs(pairs, out, first)):
+        run = run_at(pairs, out, first, n, r)
+        w = layer.W + run.neuron * layer.stride
+        bias = layer.b[run.neuron]
+        for p in range(run.n):
+            z = dot(w, row_at(inputs, run.rows[p])) + bias
+            out.values[out.start[run.rows[p]] + slot(run, p)] = activate(layer.activation, z)
 
 
-cdef void backward_row(const LayerView* layer, Row deltas, Row x, Activation below,
-                       float* out) noexcept nogil:
-    """out[k] = sum_j delta_j w_jk, times the slope of the layer below, over the entries k of x."""
-    cdef int32_t s, k
+cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
+                   const RowsView* below, float* out, Activation activation,
+                   Py_ssize_t first, int n) noexcept nogil:
+    """out[k] = sum_j delta_j w_jk, times the slope of the layer below, over each row's entries.
+
+    below : outputs of the layer below, whose places `out` shares.
+    """
+    cdef Run run
+    cdef Row x
+    cdef Py_ssize_t row
+    cdef int32_t r, k
+    cdef int p
     cdef float d
     cdef const float* w
-    for k in range(x.length):
-        out[k] = 0
-    for s in range(deltas.length):
-        d = deltas.values[s]
-        if d == 0:
-            continue
-        w = layer.W + (deltas.indices[s] if deltas.indices != NULL else s) * layer.stride
-        if x.indices == NULL:
-            lsh_axpy(out, d, w, x.length)
-        else:
-            for k in range(x.length):
-                out[k] += d * w[x.indices[k]]
-    if below != IDENTITY:
+    cdef float* target
+    for row in range(first, first + n):
+        memset(out + below.start[row], 0, below.length[row] * sizeof(float))
+    for r in range(n_runs(pairs, deltas, first)):
+        run = run_at(pairs, deltas, first, n, r)
+        w = layer.W + run.neuron * layer.stride
+        for p in range(run.n):
+            d = deltas.values[deltas.start[run.rows[p]] + slot(run, p)]
+            if d == 0:
+                continue
+            x = row_at(below, run.rows[p])
+            target = out + below.start[run.rows[p]]
+            if x.indices == NULL:
+                lsh_axpy(target, d, w, x.length)
+            else:
+                lsh_gather_axpy(target, d, w, x.indices, x.length)
+    if activation == IDENTITY:
+        return
+    for row in range(first, first + n):
+        x = row_at(below, row)
+        target = out + below.start[row]
         for k in range(x.length):
-            out[k] *= slope(below, x.values[k])
+            target[k] *= slope(activation, x.values[k])

@@ -1,10 +1,10 @@
 from libc.stdint cimport int64_t
 
-from sklearn_lsh._kernels._views cimport LayerView, RowsView, Scratch
+from sklearn_lsh._kernels._views cimport LayerView, Pairs, RowsView, Scratch
 
 cdef enum:
     MAX_LAYERS = 64
-    COUNTS = 3                          # per layer: weights used, neurons ranked, inputs projected
+    COUNTS = 3                          # per layer: weights used, neurons ranked, entries projected
 
 
 cdef struct Net:
@@ -13,11 +13,15 @@ cdef struct Net:
     LayerView layers[MAX_LAYERS]
     RowsView outputs[MAX_LAYERS]
     RowsView deltas[MAX_LAYERS]
-    RowsView x
+    Pairs pairs[MAX_LAYERS]
+    RowsView x                          # all that is to be seen
+    RowsView inputs                     # of the rows at hand, at the places of their outputs
     RowsView y
 
 
 cdef int net_view(Net* net, layers, inputs, workspace) except -1
-cdef void forward_block(const Net* net, Py_ssize_t first, int n, Py_ssize_t room, Scratch* scratch,
+cdef void load(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil
+cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,
                         int64_t* counts) noexcept nogil
-cdef double backward_example(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil
+cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n,
+                         double* losses) noexcept nogil

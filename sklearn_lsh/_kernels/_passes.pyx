@@ -3,21 +3,25 @@
 Training in batches (here) and asynchronous training compose the same two functions.
 """
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
 
-from sklearn_lsh._kernels._linear cimport backward_row, forward_row
+from sklearn_lsh._kernels._linear cimport backward, forward
 from sklearn_lsh._kernels._loss cimport loss_row
-from sklearn_lsh._kernels._select cimport select_row
+from sklearn_lsh._kernels._pairs cimport group
+from sklearn_lsh._kernels._select cimport select
 from sklearn_lsh._kernels._views cimport (
-    LayerView, Row, RowsView, Scratch, layer_view, row_at, rows_view, scratch_view,
+    LINE, RowsView, Scratch, layer_view, pairs_view, row_at, rows_view, scratch_view,
 )
 
 
-cdef enum:
-    BLOCK = 25                          # examples at a time, at most
+cdef extern from "simd.h" nogil:
+    void lsh_detect()
+    void lsh_copy(const float*, int, float*, int32_t*, int32_t*)
+
+lsh_detect()
 
 
 cdef int net_view(Net* net, layers, inputs, workspace) except -1:
@@ -26,82 +30,82 @@ cdef int net_view(Net* net, layers, inputs, workspace) except -1:
     if net.n_layers > MAX_LAYERS:
         raise ValueError(f"hidden_layer_sizes: at most {MAX_LAYERS - 1} hidden layers")
     net.x = rows_view(inputs)
+    net.inputs = rows_view(workspace.hold(inputs))
     for depth in range(net.n_layers):
         net.layers[depth] = layer_view(layers[depth])
         net.outputs[depth] = rows_view(workspace.outputs[depth])
+        net.pairs[depth] = pairs_view(workspace.pairs[depth])
         if workspace.deltas:
             net.deltas[depth] = rows_view(workspace.deltas[depth])
     return 0
 
 
-cdef void forward_block(const Net* net, Py_ssize_t first, int n, Py_ssize_t room, Scratch* scratch,
-                        int64_t* counts) noexcept nogil:
-    """Outputs of n rows of x from `first` on, into rows of every layer's outputs from `room` on.
+cdef void load(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil:
+    """Make example i of x row `room` of the inputs."""
+    cdef const RowsView* x = &net.x
+    cdef const RowsView* inputs = &net.inputs
+    if x.indices == NULL:
+        # A copy: aligned, side by side in few pages, its blank lines known.
+        lsh_copy(x.values + x.start[i], x.length[i], inputs.values + inputs.start[room],
+                 inputs.lines + inputs.start[room] // LINE, inputs.n_lines + room)
+    else:
+        inputs.start[room] = x.start[i]
+        inputs.length[room] = x.length[i]
 
-    Adds to counts. Layer by layer, so that what scores a layer stays in the cache for all of them.
+
+cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,
+                        int64_t* counts) noexcept nogil:
+    """Outputs of the rows [first, first + n) of every layer; adds to counts.
+
+    Layer by layer, so that what scores a layer stays in the cache for all rows.
     """
-    cdef int depth, e, n_ranked, n_projected
-    cdef int64_t at
-    cdef const LayerView* layer
+    cdef int depth
+    cdef Py_ssize_t row
     cdef const RowsView* out
-    cdef const RowsView* inputs = &net.x
-    cdef Py_ssize_t row = first
-    cdef Row x
+    cdef const RowsView* inputs = &net.inputs
     for depth in range(net.n_layers):
-        layer = &net.layers[depth]
         out = &net.outputs[depth]
         if out.indices != NULL:
-            for e in range(n):
-                out.length[room + e] = select_row(layer, row_at(inputs, row + e), scratch,
-                                                  out.indices + out.start[room + e], &n_ranked,
-                                                  &n_projected)
-                counts[COUNTS * depth + 1] += n_ranked
-                counts[COUNTS * depth + 2] += n_projected
-        for e in range(n):
-            x = row_at(inputs, row + e)
-            at = out.start[room + e]
-            forward_row(layer, x, row_at(out, room + e).indices, out.length[room + e],
-                        out.values + at)
-            counts[COUNTS * depth] += <int64_t> x.length * out.length[room + e]
+            select(&net.layers[depth], inputs, out, first, n, scratch, counts + COUNTS * depth + 1)
+        group(&net.pairs[depth], out, first, n)
+        forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n)
+        for row in range(first, first + n):
+            counts[COUNTS * depth] += <int64_t> inputs.length[row] * out.length[row]
         inputs = out
-        row = room
 
 
-cdef double backward_example(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil:
-    """Loss of row i of y, and the deltas of every layer in row `room`."""
-    cdef int depth = net.n_layers - 1
+cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n,
+                         double* losses) noexcept nogil:
+    """Losses of n examples of y from i on, and the deltas of every layer, in rows from first on."""
+    cdef int depth = net.n_layers - 1, e
     cdef const RowsView* out = &net.outputs[depth]
-    cdef int64_t at = out.start[room]
-    cdef double loss = loss_row(net.loss, out.values + at, out.length[room], row_at(&net.y, i),
-                                net.deltas[depth].values + at)
-    while depth > 0:
-        out = &net.outputs[depth - 1]
-        backward_row(&net.layers[depth], row_at(&net.deltas[depth], room), row_at(out, room),
-                     net.layers[depth - 1].activation,
-                     net.deltas[depth - 1].values + out.start[room])
-        depth -= 1
-    return loss
+    cdef int64_t at
+    for e in range(n):
+        at = out.start[first + e]
+        losses[e] = loss_row(net.loss, out.values + at, out.length[first + e],
+                             row_at(&net.y, i + e), net.deltas[depth].values + at)
+    for depth in range(net.n_layers - 1, 0, -1):
+        backward(&net.layers[depth], &net.deltas[depth], &net.pairs[depth], &net.outputs[depth - 1],
+                 net.deltas[depth - 1].values, net.layers[depth - 1].activation, first, n)
 
 
 def run(layers, inputs, workspace, targets=None, int loss=0):
     """Outputs of a batch, and with targets the losses and deltas too.
 
-    Fills the first rows of workspace.outputs and workspace.deltas. Returns the losses, float64
+    Fills the first rows of workspace.inputs, outputs, deltas and pairs. Returns the losses, float64
     (n,), and counts, int64 (n_layers, 3): weights used (entries of a row times its active
     neurons), neurons ranked, entries of the inputs projected; all summed over the batch.
     """
     cdef Net net
     cdef int n_threads = workspace.n_threads, n = len(layers), thread
-    cdef bint backward = targets is not None
-    cdef Py_ssize_t i, block, first, last, size
+    cdef bint with_targets = targets is not None
+    cdef Py_ssize_t block, first, last, i, size
     net_view(&net, layers, inputs, workspace)
-    # Blocks of equal size, the same number for every thread.
-    size = n_threads * ((net.x.n + BLOCK * n_threads - 1) // (BLOCK * n_threads))
-    size = max(1, (net.x.n + size - 1) // max(size, 1))
+    size = net.pairs[0].block
     net.loss = loss
-    if backward:
+    if with_targets:
         net.y = rows_view(targets)
-    cdef double[::1] losses = np.zeros(net.x.n)
+    cdef double[::1] losses = np.zeros(max(net.x.n, 1))
     # A thread's counters fill cache lines of their own.
     cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * n + 16), dtype=np.int64)
     cdef Scratch* scratch = <Scratch*> malloc(n_threads * sizeof(Scratch))
@@ -114,11 +118,13 @@ def run(layers, inputs, workspace, targets=None, int loss=0):
                             num_threads=n_threads):
             first = block * size
             last = min(first + size, net.x.n)
-            forward_block(&net, first, <int> (last - first), first, &scratch[threadid()],
+            for i in range(first, last):
+                load(&net, i, i)
+            forward_block(&net, first, <int> (last - first), &scratch[threadid()],
                           &counts[threadid(), 0])
-            if backward:
-                for i in range(first, last):
-                    losses[i] = backward_example(&net, i, i)
+            if with_targets:
+                backward_block(&net, first, first, <int> (last - first), &losses[first])
     finally:
         free(scratch)
-    return np.asarray(losses), np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS)
+    return (np.asarray(losses)[:net.x.n],
+            np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS))

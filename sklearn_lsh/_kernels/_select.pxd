@@ -1,7 +1,7 @@
-from libc.stdint cimport int32_t
+from libc.stdint cimport int64_t
 
-from sklearn_lsh._kernels._views cimport LayerView, Row, Scratch
+from sklearn_lsh._kernels._views cimport LayerView, RowsView, Scratch
 
 
-cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* active,
-                    int* n_ranked, int* n_projected) noexcept nogil
+cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* out,
+                 Py_ssize_t first, int n, Scratch* scratch, int64_t* counts) noexcept nogil

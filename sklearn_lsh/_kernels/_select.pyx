@@ -1,4 +1,4 @@
-"""The active set of an example: score neurons (all, or those the tables return), keep the best."""
+"""The active sets of a block: score neurons (all, or those the tables return), keep the best."""
 from libc.math cimport fabsf
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
@@ -6,16 +6,17 @@ from libc.string cimport memset
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    PANEL, SKETCH, TABLES, TOPK, LayerView, Row, Scratch, SelectorView,
+    PANEL, SKETCH, TABLES, TOGETHER, TOPK, LayerView, Row, RowsView, Scratch, SelectorView, row_at,
 )
 
 
 cdef extern from "simd.h" nogil:
     void lsh_detect()
     void lsh_dot4(const float*, const float*, const float*, const float*, const float*, int, float*)
-    void lsh_project(const float*, const int32_t*, int, const float*, int, float*, int*)
+    void lsh_project(const float*, const int32_t*, const int32_t*, int, int, const float*, int,
+                     float*, int32_t*, int*)
     void lsh_masks(const unsigned char*, int, int, uint64_t*, uint64_t*)
-    void lsh_score64(const float*, const float*, int, const float*, float*)
+    void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
     void lsh_range(const float*, int, float*)
     void lsh_bins(const float*, int, float, float, unsigned char*)
     int LSH_LOWEST_BIT(uint64_t)
@@ -146,32 +147,20 @@ cdef void score_candidates(const LayerView* layer, Row x, const float* q, const 
             scores[s + t] = z[t] + selector.offsets[ids[s + t]]
 
 
-cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* active,
-                    int* n_ranked, int* n_projected) noexcept nogil:
-    """Write the sorted active set; return its size.
-
-    n_ranked: neurons that were scored; n_projected: entries of x that went into the query.
-    """
+cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, Scratch* scratch,
+                   int32_t* active, int64_t* counts) noexcept nogil:
+    """Write one row's sorted active set from its scores, or its query; return its size."""
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_active, s, count
     cdef int32_t id
     cdef int32_t* chosen = scratch.positions
-    cdef float* scores = scratch.scores
     if selector.kind == TOPK:
         preactivations(layer, x, NULL, n, scores)
-        n_projected[0] = x.length
-    else:
-        lsh_project(x.values, x.indices, x.length, selector.directions, selector.rank,
-                    scratch.query, n_projected)
-    if selector.kind == SKETCH:
-        for s in range((n + PANEL - 1) // PANEL):
-            lsh_score64(selector.panels + <int64_t> s * PANEL * selector.rank, scratch.query,
-                        selector.rank, selector.offsets + s * PANEL, scores + s * PANEL)
     elif selector.kind == TABLES:
-        n = candidates(selector, scratch, scratch.ids)
+        n = candidates(selector, query, scratch, scratch.ids)
         if n > k:
-            score_candidates(layer, x, scratch.query, scratch.ids, n, scores)
-    n_ranked[0] = n if n > k else 0
+            score_candidates(layer, x, query, scratch.ids, n, scores)
+    counts[0] += n if n > k else 0
     if selector.by_magnitude and n > k:
         for s in range(n):
             scores[s] = fabsf(scores[s])
@@ -182,3 +171,42 @@ cdef int select_row(const LayerView* layer, Row x, Scratch* scratch, int32_t* ac
         id = scratch.ids[chosen[s]]
         scratch.seen[id >> 6] |= (<uint64_t> 1) << (id & 63)
     return list_bits(scratch.seen, (selector.n_out + 63) >> 6, active)
+
+
+cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* out,
+                 Py_ssize_t first, int n, Scratch* scratch, int64_t* counts) noexcept nogil:
+    """Active sets of the rows [first, first + n).
+
+    Adds to counts: neurons that were scored, entries of the inputs that went into queries.
+    """
+    cdef const SelectorView* selector = &layer.selector
+    cdef int32_t r = selector.rank
+    cdef int at, e, size, projected
+    cdef int64_t panel, group
+    cdef Py_ssize_t row
+    cdef Row x
+    for group in range((n + TOGETHER - 1) // TOGETHER):
+        at = <int> group * TOGETHER
+        size = min(n - at, <int> TOGETHER)
+        for e in range(size):
+            x = row_at(inputs, first + at + e)
+            projected = x.length
+            if selector.kind != TOPK:
+                lsh_project(x.values, x.indices, x.lines, x.n_lines, x.length,
+                            selector.directions, r, scratch.queries + e * r, scratch.kept,
+                            &projected)
+            counts[1] += projected
+        if selector.kind == SKETCH:
+            for panel in range((selector.n_out + PANEL - 1) // PANEL):
+                for e in range(0, size, 2):
+                    # Two rows at a time; a last one alone is scored twice over.
+                    lsh_score(selector.panels + panel * PANEL * r, scratch.queries + e * r,
+                              scratch.queries + min(e + 1, size - 1) * r, r,
+                              selector.offsets + panel * PANEL,
+                              scratch.scores + e * scratch.stride + panel * PANEL,
+                              scratch.scores + (e + 1) * scratch.stride + panel * PANEL)
+        for e in range(size):
+            row = first + at + e
+            out.length[row] = keep_best(
+                layer, row_at(inputs, row), scratch.queries + e * r,
+                scratch.scores + e * scratch.stride, scratch, out.indices + out.start[row], counts)

@@ -130,10 +130,11 @@ cdef void probe_buckets(const float* h, int n_hashes, int n_probes, int32_t* pro
             size += 2
 
 
-cdef int candidates(const SelectorView* selector, Scratch* scratch, int32_t* ids) noexcept nogil:
+cdef int candidates(const SelectorView* selector, const float* query, Scratch* scratch,
+                    int32_t* ids) noexcept nogil:
     """Unique neurons from the probed buckets, likeliest buckets of every table first.
 
-    Reads scratch.query; writes at most n_candidates ids and returns their number.
+    Writes at most n_candidates ids and returns their number.
     """
     cdef int n_projections = selector.n_tables * selector.n_hashes
     cdef int t, p, i, count = 0, n_tables = selector.n_tables, n_probes = selector.n_probes
@@ -145,10 +146,10 @@ cdef int candidates(const SelectorView* selector, Scratch* scratch, int32_t* ids
     cdef float* h = scratch.projections
     memcpy(h, selector.shift, n_projections * sizeof(float))
     if selector.hyperplanes == NULL:
-        lsh_axpy(h, 1, scratch.query, n_projections)
+        lsh_axpy(h, 1, query, n_projections)
     else:
         for i in range(selector.rank):
-            lsh_axpy(h, scratch.query[i],
+            lsh_axpy(h, query[i],
                      selector.hyperplanes + <int64_t> i * n_projections, n_projections)
     for t in range(n_tables):
         probe_buckets(h + t * selector.n_hashes, selector.n_hashes, n_probes, scratch.probes + t,

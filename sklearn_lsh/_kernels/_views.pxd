@@ -4,7 +4,9 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 
 cdef enum:
-    PANEL = 64          # neurons scored together; the width of one block of a sketch
+    PANEL = 32          # neurons scored together; the width of one block of a sketch
+    TOGETHER = 8        # examples scored while a panel is in the cache
+    LINE = 16           # floats; as in simd.h
 
 cdef enum Activation:
     RELU, LEAKY_RELU, TANH, LOGISTIC, IDENTITY
@@ -20,13 +22,17 @@ cdef struct Row:                        # one example
     const int32_t* indices              # NULL: every column, in order
     const float* values
     int32_t length
+    const int32_t* lines                # dense: lines of LINE columns that are not zero throughout
+    int32_t n_lines
 
 
 cdef struct RowsView:
-    const int64_t* start                # (n,) offset of each row in indices and values
+    int64_t* start                      # (n,) offset of each row in indices and values
     int32_t* length                     # (n,)
     int32_t* indices                    # NULL: dense rows
     float* values
+    int32_t* lines                      # of row i from start[i] / LINE on; NULL: not listed
+    int32_t* n_lines                    # (n,)
     Py_ssize_t n
 
 
@@ -65,6 +71,16 @@ cdef struct LayerView:
     SelectorView selector
 
 
+cdef struct Pairs:                      # (neuron, row) pairs of a layer's outputs, by neuron
+    bint lone                           # blocks are single rows: a row is its own list of pairs
+    int32_t n_out
+    int32_t block                       # rows in a block
+    int64_t room                        # pairs a row may have
+    int32_t* start                      # (n_blocks, n_out + 1); NULL: every neuron, every row
+    int32_t* rows                       # (n_rows * room); every row's number where start is NULL
+    int32_t* slots                      # (n_rows * room) place of the neuron in its row
+
+
 cdef struct StepView:
     OptimizerKind kind
     float rate
@@ -75,10 +91,12 @@ cdef struct StepView:
 
 
 cdef struct Scratch:                    # one thread's share of a Workspace
-    float* scores                       # (max n_out, padded to whole panels)
+    float* scores                       # (TOGETHER, stride)
+    int64_t stride                      # max n_out, padded to whole panels
     float* edge_scores                  # (max n_out,)
     unsigned char* bins                 # (max n_out, padded to 64)
-    float* query                        # (max rank)
+    float* queries                      # (TOGETHER, max rank)
+    int32_t* kept                       # (max n_in + 1,)
     float* projections                  # (max n_tables * n_hashes)
     int32_t* ids                        # (max n_out + 1)
     int32_t* positions                  # (max n_out + 1)
@@ -88,16 +106,15 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     int32_t* heap_sets
     uint64_t* seen                      # bitmaps over neurons, zero between uses
     uint64_t* edge_bits
-    double* sums                        # (max n_in,) zero between uses
-    int32_t* touched                    # (max n_in + 1)
-    char* marks                         # (max n_in,) zero between uses
-    char* ones                          # (max n_in,)
-    float* packed                       # (3, max n_in)
-    double* packed_sums
+    int32_t* examples                   # (n_rows,) of one neuron, and their deltas
+    double* deltas
+    double* sums                        # (max n_in,) -0.0 between uses
+    float* packed                       # (4, max n_in)
 
 
 cdef RowsView rows_view(rows) except *
 cdef LayerView layer_view(layer) except *
+cdef Pairs pairs_view(pairs) except *
 cdef StepView step_view(step) except *
 cdef Scratch scratch_view(workspace, int thread) except *
 
@@ -108,4 +125,7 @@ cdef inline Row row_at(const RowsView* rows, Py_ssize_t i) noexcept nogil:
     row.indices = rows.indices + start if rows.indices != NULL else NULL
     row.values = rows.values + start
     row.length = rows.length[i]
+    if rows.lines != NULL:
+        row.lines = rows.lines + start // LINE
+        row.n_lines = rows.n_lines[i]
     return row

@@ -20,10 +20,12 @@ cdef RowsView rows_view(rows) except *:
     cdef RowsView view
     cdef const int64_t[::1] start = rows.start
     view.n = start.shape[0]
-    view.start = &start[0] if view.n else NULL
+    view.start = <int64_t*> &start[0] if view.n else NULL
     view.length = <int32_t*> ints(rows.length)
     view.indices = <int32_t*> ints(rows.indices)
     view.values = <float*> floats(rows.values)
+    view.lines = <int32_t*> ints(rows.lines)
+    view.n_lines = <int32_t*> ints(rows.n_lines)
     return view
 
 
@@ -79,14 +81,28 @@ cdef StepView step_view(step) except *:
     return view
 
 
+cdef Pairs pairs_view(pairs) except *:
+    cdef Pairs view
+    view.lone = False
+    view.n_out = pairs.n_out
+    view.block = pairs.block
+    view.room = pairs.room
+    view.start = <int32_t*> ints(pairs.start)
+    view.rows = <int32_t*> ints(pairs.rows)
+    view.slots = <int32_t*> ints(pairs.slots)
+    return view
+
+
 cdef Scratch scratch_view(workspace, int thread) except *:
     cdef Scratch view
     cdef const double[::1] doubles
     cdef const signed char[::1] bytes_
     cdef const uint64_t[::1] bits = workspace.seen[thread]
     view.scores = <float*> floats(workspace.scores[thread])
+    view.stride = workspace.stride
     view.edge_scores = <float*> floats(workspace.edge_scores[thread])
-    view.query = <float*> floats(workspace.query[thread])
+    view.queries = <float*> floats(workspace.queries[thread])
+    view.kept = <int32_t*> ints(workspace.kept[thread])
     view.projections = <float*> floats(workspace.projections[thread])
     view.ids = <int32_t*> ints(workspace.ids[thread])
     view.positions = <int32_t*> ints(workspace.positions[thread])
@@ -97,16 +113,12 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     view.seen = <uint64_t*> &bits[0]
     bits = workspace.edge_bits[thread]
     view.edge_bits = <uint64_t*> &bits[0]
-    doubles = workspace.sums[thread]
-    view.sums = <double*> &doubles[0]
-    view.touched = <int32_t*> ints(workspace.touched[thread])
-    bytes_ = workspace.marks[thread]
-    view.marks = <char*> &bytes_[0]
-    bytes_ = workspace.ones[thread]
-    view.ones = <char*> &bytes_[0]
     bytes_ = workspace.bins[thread]
     view.bins = <unsigned char*> &bytes_[0]
+    view.examples = <int32_t*> ints(workspace.examples[thread])
+    doubles = workspace.weighted[thread]
+    view.deltas = <double*> &doubles[0]
+    doubles = workspace.sums[thread]
+    view.sums = <double*> &doubles[0]
     view.packed = <float*> floats(workspace.packed[thread])
-    doubles = workspace.packed_sums[thread]
-    view.packed_sums = <double*> &doubles[0]
     return view

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__GNUC__)
 #define LSH_SIMD(clauses) _Pragma(#clauses)
@@ -38,18 +39,94 @@ static void lsh_detect(void) {}
 #define LSH_KERNEL(name, params, args, ...) static inline void name params __VA_ARGS__
 #endif
 
-/* out[t] = <w[t], x>, t = 0..3. A lone dot product repeats its row, so that the bits of a result do
- * not depend on how neurons were grouped. */
-LSH_KERNEL(lsh_dot4,
-    (const float *LSH_RESTRICT w0, const float *LSH_RESTRICT w1, const float *LSH_RESTRICT w2,
-     const float *LSH_RESTRICT w3, const float *LSH_RESTRICT x, int n, float *LSH_RESTRICT out),
-    (w0, w1, w2, w3, x, n, out), {
-    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    LSH_SIMD(omp simd reduction(+ : s0, s1, s2, s3))
-    for (int k = 0; k < n; k++) {
-        s0 += w0[k] * x[k]; s1 += w1[k] * x[k]; s2 += w2[k] * x[k]; s3 += w3[k] * x[k];
+/* Dense rows are read by lines of 16 floats; of inputs, those that are zero throughout are left out
+ * by a list of the others. The n % 16 columns at the end are always read. */
+#define LSH_LINE 16
+
+/* Sums that stay in registers: plain arrays do not, whatever a compiler unrolls. */
+#if defined(__GNUC__)
+typedef float lsh_f8 __attribute__((vector_size(32), aligned(4), may_alias));
+#define LSH_ADD8(sum, a, x) ((sum) += (a) * *(const lsh_f8 *)(x))
+#define LSH_ADD8V(sum, w, x) ((sum) += *(const lsh_f8 *)(w) * *(const lsh_f8 *)(x))
+#define LSH_PLUS8(sum, other) ((sum) += (other))
+#define LSH_LANE(sum, t) ((sum)[t])
+#define LSH_UNROLL _Pragma("GCC unroll 8")
+#else
+typedef struct { float lane[8]; } lsh_f8;
+#define LSH_EACH8 for (int i_ = 0; i_ < 8; i_++)
+#define LSH_ADD8(sum, a, x) do LSH_EACH8 (sum).lane[i_] += (a) * (x)[i_]; while (0)
+#define LSH_ADD8V(sum, w, x) do LSH_EACH8 (sum).lane[i_] += (w)[i_] * (x)[i_]; while (0)
+#define LSH_PLUS8(sum, other) do LSH_EACH8 (sum).lane[i_] += (other).lane[i_]; while (0)
+#define LSH_LANE(sum, t) ((sum).lane[t])
+#define LSH_UNROLL
+#endif
+
+/* out = x; lists the lines of x that are not zero throughout, returns their number in *n_lines */
+LSH_KERNEL(lsh_copy,
+    (const float *LSH_RESTRICT x, int n, float *LSH_RESTRICT out, int32_t *LSH_RESTRICT lines,
+     int32_t *LSH_RESTRICT n_lines),
+    (x, n, out, lines, n_lines), {
+    int count = 0;
+    for (int t = 0; t < n / LSH_LINE; t++) {
+        int any = 0;
+        LSH_SIMD(omp simd reduction(| : any))
+        for (int k = 0; k < LSH_LINE; k++) {
+            out[LSH_LINE * t + k] = x[LSH_LINE * t + k];
+            any |= x[LSH_LINE * t + k] != 0;
+        }
+        lines[count] = t;
+        count += any;
     }
-    out[0] = s0; out[1] = s1; out[2] = s2; out[3] = s3;
+    for (int k = n - n % LSH_LINE; k < n; k++) out[k] = x[k];
+    *n_lines = count;
+})
+
+/* *out = <w, x> */
+LSH_KERNEL(lsh_dot,
+    (const float *LSH_RESTRICT w, const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT lines,
+     int n_lines, int n, float *LSH_RESTRICT out),
+    (w, x, lines, n_lines, n, out), {
+    lsh_f8 s0 = {0}; lsh_f8 s1 = {0}; lsh_f8 s2 = {0}; lsh_f8 s3 = {0};
+    float sum = 0;
+    int t = 0;
+    for (; t + 2 <= n_lines; t += 2) {
+        const int a = LSH_LINE * lines[t], b = LSH_LINE * lines[t + 1];
+        LSH_ADD8V(s0, w + a, x + a); LSH_ADD8V(s1, w + a + 8, x + a + 8);
+        LSH_ADD8V(s2, w + b, x + b); LSH_ADD8V(s3, w + b + 8, x + b + 8);
+    }
+    if (t < n_lines) {
+        const int a = LSH_LINE * lines[t];
+        LSH_ADD8V(s0, w + a, x + a); LSH_ADD8V(s1, w + a + 8, x + a + 8);
+    }
+    LSH_PLUS8(s0, s2); LSH_PLUS8(s1, s3); LSH_PLUS8(s0, s1);
+    for (int k = n - n % LSH_LINE; k < n; k++) sum += w[k] * x[k];
+    LSH_UNROLL
+    for (int k = 0; k < 4; k++) sum += LSH_LANE(s0, k) + LSH_LANE(s0, k + 4);
+    *out = sum;
+})
+
+/* Ask for a row that is about to be read through index lists. */
+static inline void lsh_prefetch(const float *row, int n) {
+#if defined(__GNUC__)
+    for (int k = 0; k < n; k += LSH_LINE) __builtin_prefetch(row + k);
+#endif
+}
+
+static inline int lsh_is_minus_zero(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits == 1ull << 63;
+}
+
+/* *out = sum_k w[ids[k]] x[k] */
+LSH_KERNEL(lsh_gather_dot,
+    (const float *LSH_RESTRICT w, const int32_t *LSH_RESTRICT ids, const float *LSH_RESTRICT x, int n,
+     float *LSH_RESTRICT out),
+    (w, ids, x, n, out), {
+    float sum = 0;
+    LSH_SIMD(omp simd reduction(+ : sum))
+    for (int k = 0; k < n; k++) sum += w[ids[k]] * x[k];
+    *out = sum;
 })
 
 /* out += a x */
@@ -59,36 +136,106 @@ LSH_KERNEL(lsh_axpy, (float *LSH_RESTRICT out, float a, const float *LSH_RESTRIC
     for (int k = 0; k < n; k++) out[k] += a * x[k];
 })
 
-/* g += d[0] x0 + ... + d[3] x3 in double: one pass over g serves four examples */
-LSH_KERNEL(lsh_axpy4,
-    (double *LSH_RESTRICT g, const double *LSH_RESTRICT d, const float *LSH_RESTRICT x0,
-     const float *LSH_RESTRICT x1, const float *LSH_RESTRICT x2, const float *LSH_RESTRICT x3, int n),
-    (g, d, x0, x1, x2, x3, n), {
-    const double d0 = d[0], d1 = d[1], d2 = d[2], d3 = d[3];
+/* out[k] += a w[ids[k]] */
+LSH_KERNEL(lsh_gather_axpy,
+    (float *LSH_RESTRICT out, float a, const float *LSH_RESTRICT w, const int32_t *LSH_RESTRICT ids,
+     int n),
+    (out, a, w, ids, n), {
     LSH_SIMD(omp simd)
-    for (int k = 0; k < n; k++) g[k] += d0 * x0[k] + d1 * x1[k] + d2 * x2[k] + d3 * x3[k];
+    for (int k = 0; k < n; k++) out[k] += a * w[ids[k]];
 })
 
-/* The same for one example */
-LSH_KERNEL(lsh_axpy1, (double *LSH_RESTRICT g, double d, const float *LSH_RESTRICT x, int n),
-    (g, d, x, n), {
-    LSH_SIMD(omp simd)
-    for (int k = 0; k < n; k++) g[k] += d * x[k];
-})
-
-/* out[t] = start[t] + sum_k q[k] panel[64 k + t], t = 0..63: 64 neurons scored from registers */
-LSH_KERNEL(lsh_score64,
-    (const float *LSH_RESTRICT panel, const float *LSH_RESTRICT q, int r,
-     const float *LSH_RESTRICT start, float *LSH_RESTRICT out),
-    (panel, q, r, start, out), {
-    float sum[64];
-    for (int t = 0; t < 64; t++) sum[t] = start[t];
-    for (int k = 0; k < r; k++, panel += 64) {
-        const float a = q[k];
-        LSH_SIMD(omp simd)
-        for (int t = 0; t < 64; t++) sum[t] += a * panel[t];
+/* sums[ids[k]] += a x[k]. Sums are -0.0 at first; adding +0.0 to every product makes that the mark
+ * of an untouched entry, which is listed in `touched` as it is met. */
+LSH_KERNEL(lsh_scatter,
+    (double *LSH_RESTRICT sums, double a, const int32_t *LSH_RESTRICT ids,
+     const float *LSH_RESTRICT x, int n, int32_t *LSH_RESTRICT touched,
+     int *LSH_RESTRICT n_touched),
+    (sums, a, ids, x, n, touched, n_touched), {
+    int count = *n_touched;
+    for (int k = 0; k < n; k++) {
+        const double sum = sums[ids[k]];
+        touched[count] = ids[k];
+        count += lsh_is_minus_zero(sum);
+        sums[ids[k]] = sum + (a * x[k] + 0.0);
     }
-    for (int t = 0; t < 64; t++) out[t] = sum[t];
+    *n_touched = count;
+})
+
+/* sums += a x over the lines of a dense row, in double */
+static void lsh_sum_base(double *sums, double a, const float *x, const int32_t *lines, int n_lines,
+                         int n) {
+    for (int t = 0; t < n_lines; t++)
+        for (int k = LSH_LINE * lines[t]; k < LSH_LINE * (lines[t] + 1); k++) sums[k] += a * x[k];
+    for (int k = n - n % LSH_LINE; k < n; k++) sums[k] += a * x[k];
+}
+#ifdef LSH_AVX2
+LSH_AVX2 static void lsh_sum_avx2(double *sums, double a, const float *x, const int32_t *lines,
+                                  int n_lines, int n) {
+    const __m256d factor = _mm256_set1_pd(a);
+    for (int t = 0; t < n_lines; t++) {
+        double *LSH_RESTRICT to = sums + LSH_LINE * lines[t];
+        const float *LSH_RESTRICT from = x + LSH_LINE * lines[t];
+        LSH_UNROLL
+        for (int k = 0; k < LSH_LINE; k += 4)
+            _mm256_storeu_pd(to + k, _mm256_fmadd_pd(factor, _mm256_cvtps_pd(_mm_loadu_ps(from + k)),
+                                                     _mm256_loadu_pd(to + k)));
+    }
+    lsh_sum_base(sums, a, x, lines, 0, n);
+}
+#endif
+static inline void lsh_sum(double *sums, double a, const float *x, const int32_t *lines,
+                           int n_lines, int n) {
+#ifdef LSH_AVX2
+    if (lsh_avx2) { lsh_sum_avx2(sums, a, x, lines, n_lines, n); return; }
+#endif
+    lsh_sum_base(sums, a, x, lines, n_lines, n);
+}
+
+/* g = sums * scale; leaves -0.0 behind */
+LSH_KERNEL(lsh_take_sums,
+    (double *LSH_RESTRICT sums, double scale, float *LSH_RESTRICT g, int n), (sums, scale, g, n), {
+    LSH_SIMD(omp simd)
+    for (int k = 0; k < n; k++) {
+        g[k] = (float)(sums[k] * scale);
+        sums[k] = -0.0;
+    }
+})
+
+/* out[t] = <w[t], q>, t = 0..3 */
+LSH_KERNEL(lsh_dot4,
+    (const float *LSH_RESTRICT w0, const float *LSH_RESTRICT w1, const float *LSH_RESTRICT w2,
+     const float *LSH_RESTRICT w3, const float *LSH_RESTRICT q, int n, float *LSH_RESTRICT out),
+    (w0, w1, w2, w3, q, n, out), {
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    LSH_SIMD(omp simd reduction(+ : s0, s1, s2, s3))
+    for (int k = 0; k < n; k++) {
+        s0 += w0[k] * q[k]; s1 += w1[k] * q[k]; s2 += w2[k] * q[k]; s3 += w3[k] * q[k];
+    }
+    out[0] = s0; out[1] = s1; out[2] = s2; out[3] = s3;
+})
+
+/* out0[t] = start[t] + sum_k q0[k] panel[32 k + t], out1 with q1, t = 0..31: from registers */
+LSH_KERNEL(lsh_score,
+    (const float *LSH_RESTRICT panel, const float *LSH_RESTRICT q0, const float *LSH_RESTRICT q1,
+     int r, const float *LSH_RESTRICT start, float *LSH_RESTRICT out0, float *LSH_RESTRICT out1),
+    (panel, q0, q1, r, start, out0, out1), {
+    lsh_f8 sum0[4] = {0};
+    lsh_f8 sum1[4] = {0};
+    for (int k = 0; k < r; k++, panel += 32) {
+        const float a0 = q0[k], a1 = q1[k];
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++) {
+            LSH_ADD8(sum0[t], a0, panel + 8 * t);
+            LSH_ADD8(sum1[t], a1, panel + 8 * t);
+        }
+    }
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++)
+        for (int i = 0; i < 8; i++) {
+            out0[8 * t + i] = LSH_LANE(sum0[t], i) + start[8 * t + i];
+            out1[8 * t + i] = LSH_LANE(sum1[t], i) + start[8 * t + i];
+        }
 })
 
 /* range[0], range[1] = min, max */
@@ -150,76 +297,87 @@ static inline void lsh_masks(const uint8_t *bins, int n_words, int target, uint6
     lsh_masks_base(bins, n_words, target, above, edge);
 }
 
-/* q[0..r) = sum over the non-zero x[k] of x[k] * rows[id_k * r + 0..r); returns their number */
+/* q[0..r) = sum over the entries x[k] of x[k] * rows[id_k * r + 0..r). Of a dense row, the non-zero
+ * entries are listed in `kept` first. Gives the number of entries used. */
 LSH_KERNEL(lsh_project,
-    (const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT ids, int n,
-     const float *LSH_RESTRICT rows, int r, float *LSH_RESTRICT q, int *LSH_RESTRICT used),
-    (x, ids, n, rows, r, q, used), {
-    int count = 0, t = 0;
-    for (int k = 0; k < n; k++) count += x[k] != 0;
-    for (; t + 32 <= r; t += 32) {
-        float sum[32] = {0};
-        for (int k = 0; k < n; k++) {
-            const float a = x[k];
-            const float *LSH_RESTRICT row = rows + (int64_t)(ids ? ids[k] : k) * r + t;
-            if (a == 0) continue;
-            LSH_SIMD(omp simd)
-            for (int c = 0; c < 32; c++) sum[c] += a * row[c];
+    (const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT ids,
+     const int32_t *LSH_RESTRICT lines, int n_lines, int n, const float *LSH_RESTRICT rows, int r,
+     float *LSH_RESTRICT q, int32_t *LSH_RESTRICT kept, int *LSH_RESTRICT used),
+    (x, ids, lines, n_lines, n, rows, r, q, kept, used), {
+    int count = n, t = 0;
+    if (!ids) {
+        count = 0;
+        for (int line = 0; line <= n_lines; line++) {
+            const int first = line < n_lines ? LSH_LINE * lines[line] : n - n % LSH_LINE;
+            const int last = line < n_lines ? first + LSH_LINE : n;
+            for (int k = first; k < last; k++) {
+                uint32_t bits;
+                memcpy(&bits, x + k, sizeof bits);
+                kept[count] = k;
+                count += bits << 1 != 0;
+            }
         }
-        for (int c = 0; c < 32; c++) q[t + c] = sum[c];
+    }
+    for (; t + 32 <= r; t += 32) {
+        lsh_f8 sum[4] = {0};
+        for (int k = 0; k < count; k++) {
+            const int id = ids ? ids[k] : kept[k];
+            const float a = x[ids ? k : id];
+            const float *LSH_RESTRICT row = rows + (int64_t)id * r + t;
+            LSH_UNROLL
+            for (int c = 0; c < 4; c++) LSH_ADD8(sum[c], a, row + 8 * c);
+        }
+        LSH_UNROLL
+        for (int c = 0; c < 4; c++)
+            for (int i = 0; i < 8; i++) q[t + 8 * c + i] = LSH_LANE(sum[c], i);
     }
     for (int c = t; c < r; c++) q[c] = 0;
-    for (int k = 0; k < n && t < r; k++) {
-        const float *LSH_RESTRICT row = rows + (int64_t)(ids ? ids[k] : k) * r;
-        if (x[k] == 0) continue;
-        for (int c = t; c < r; c++) q[c] += x[k] * row[c];
+    for (int k = 0; k < count && t < r; k++) {
+        const int id = ids ? ids[k] : kept[k];
+        const float a = x[ids ? k : id];
+        const float *LSH_RESTRICT row = rows + (int64_t)id * r;
+        for (int c = t; c < r; c++) q[c] += a * row[c];
     }
     *used = count;
 })
 
-/* Optimiser steps on the entries with on[k]. Gradient: g[k] * scale + decay * w[k]. */
+/* Optimiser steps; the gradient is g + decay w. */
 LSH_KERNEL(lsh_adam,
-    (const char *LSH_RESTRICT on, float *LSH_RESTRICT w, float *LSH_RESTRICT m, float *LSH_RESTRICT v, const double *LSH_RESTRICT g,
-     int n, double scale, double decay, float rate, float beta1, float beta2, float epsilon),
-    (on, w, m, v, g, n, scale, decay, rate, beta1, beta2, epsilon), {
+    (float *LSH_RESTRICT w, float *LSH_RESTRICT m, float *LSH_RESTRICT v,
+     const float *LSH_RESTRICT g, int n, float decay, float rate, float beta1, float beta2,
+     float epsilon),
+    (w, m, v, g, n, decay, rate, beta1, beta2, epsilon), {
     LSH_SIMD(omp simd)
     for (int k = 0; k < n; k++) {
-        const float gk = (float)(g[k] * scale + decay * w[k]);
-        const float mk = beta1 * m[k] + (1 - beta1) * gk;
-        const float vk = beta2 * v[k] + (1 - beta2) * gk * gk;
-        const float wk = w[k] - rate * mk / (sqrtf(vk) + epsilon);
-        m[k] = on[k] ? mk : m[k];
-        v[k] = on[k] ? vk : v[k];
-        w[k] = on[k] ? wk : w[k];
+        const float gk = g[k] + decay * w[k];
+        m[k] = beta1 * m[k] + (1 - beta1) * gk;
+        v[k] = beta2 * v[k] + (1 - beta2) * gk * gk;
+        w[k] -= rate * m[k] / (sqrtf(v[k]) + epsilon);
     }
 })
 
 LSH_KERNEL(lsh_sgd,
-    (const char *LSH_RESTRICT on, float *LSH_RESTRICT w, float *LSH_RESTRICT m, const double *LSH_RESTRICT g, int n, double scale,
-     double decay, float rate, float momentum, int nesterov),
-    (on, w, m, g, n, scale, decay, rate, momentum, nesterov), {
+    (float *LSH_RESTRICT w, float *LSH_RESTRICT m, const float *LSH_RESTRICT g, int n, float decay,
+     float rate, float momentum, int nesterov),
+    (w, m, g, n, decay, rate, momentum, nesterov), {
     const float ahead = nesterov ? momentum : 1, now = nesterov ? rate : 0;
     LSH_SIMD(omp simd)
     for (int k = 0; k < n; k++) {
-        const float gk = (float)(g[k] * scale + decay * w[k]);
-        const float mk = momentum * m[k] - rate * gk;
-        const float wk = w[k] + ahead * mk - now * gk;
-        m[k] = on[k] ? mk : m[k];
-        w[k] = on[k] ? wk : w[k];
+        const float gk = g[k] + decay * w[k];
+        m[k] = momentum * m[k] - rate * gk;
+        w[k] += ahead * m[k] - now * gk;
     }
 })
 
 LSH_KERNEL(lsh_adagrad,
-    (const char *LSH_RESTRICT on, float *LSH_RESTRICT w, float *LSH_RESTRICT v, const double *LSH_RESTRICT g, int n, double scale,
-     double decay, float rate, float epsilon),
-    (on, w, v, g, n, scale, decay, rate, epsilon), {
+    (float *LSH_RESTRICT w, float *LSH_RESTRICT v, const float *LSH_RESTRICT g, int n, float decay,
+     float rate, float epsilon),
+    (w, v, g, n, decay, rate, epsilon), {
     LSH_SIMD(omp simd)
     for (int k = 0; k < n; k++) {
-        const float gk = (float)(g[k] * scale + decay * w[k]);
-        const float vk = v[k] + gk * gk;
-        const float wk = w[k] - rate * gk / (sqrtf(vk) + epsilon);
-        v[k] = on[k] ? vk : v[k];
-        w[k] = on[k] ? wk : w[k];
+        const float gk = g[k] + decay * w[k];
+        v[k] += gk * gk;
+        w[k] -= rate * gk / (sqrtf(v[k]) + epsilon);
     }
 })
 #endif
