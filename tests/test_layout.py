@@ -15,14 +15,19 @@ FLOORS = [
     {"_costs", "_layer", "_rows", "_workspace"},
     {"_directions", "_hashing", "_losses", "_optimizers", "_selectors"},
     {"_network", "_training"},
-    {"__init__", "__main__", "_base", "_classifier", "_parameters", "_regressor", "inspection"},
-]
+    {
+        "__init__", "__main__", "_base", "_classifier", "_cost_display", "_displays", "_inspection",
+        "_parameters", "_regressor", "inspection",
+    },
+]  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SIBLINGS = {  # a module may use these of its own floor
     ("_workspace", "_rows"), ("_layer", "_rows"),
     ("_selectors", "_directions"), ("_selectors", "_hashing"),
     ("_base", "_parameters"), ("_classifier", "_base"), ("_regressor", "_base"),
-    ("inspection", "_base"), ("__init__", "_classifier"), ("__init__", "_regressor"),
+    ("__init__", "_classifier"), ("__init__", "_regressor"), ("_inspection", "_base"),
+    ("_displays", "_inspection"), ("_cost_display", "_displays"), ("_cost_display", "_inspection"),
+    ("inspection", "_cost_display"), ("inspection", "_displays"), ("inspection", "_inspection"),
     ("__main__", "__init__"), ("__main__", "inspection"),
 }  # fmt: skip
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
