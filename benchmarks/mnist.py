@@ -29,7 +29,13 @@ from sklearn_lsh.inspection import selection_recall
 NET = {"hidden_layer_sizes": (1000, 1000), "density": 0.05, "n_threads": 2}
 SETTINGS = {
     "sketch": {"selector": "sketch"},
-    "lsh": {"selector": "lsh", "n_hashes": 8, "n_tables": 10, "n_probes": 20},
+    "lsh": {
+        "selector": "lsh",
+        "hash_function": "kmeans",
+        "n_hashes": 1,
+        "n_tables": 4,
+        "n_probes": 20,
+    },  # fmt: skip
 }
 ASYNCHRONOUS = {
     "sgd": {"solver": "sgd", "learning_rate_init": 0.02, "momentum": 0.0},

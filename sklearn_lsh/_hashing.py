@@ -1,34 +1,223 @@
-"""Hash families: functions whose values collide the more often, the closer two vectors point."""
+"""Hash families: functions whose values collide the more often, the closer two vectors point.
+
+Every function is a few linear scores of the vector and the place of the best: the sign of one
+projection (SimHash), the largest of a group of coordinates (winner take all), the largest in
+absolute value and its sign (cross-polytope), the nearest centroid (cells). So that tables, queries
+and probes need not know which family they serve.
+"""
+
+import heapq
+from functools import lru_cache
 
 import numpy as np
+from scipy.cluster.vq import kmeans2
+from scipy.special import log_ndtr, ndtri, owens_t
 
 
-class SimHash:
-    """Signs of Gaussian projections (Charikar 2002); n_hashes signs make the bucket of a table.
+class HashFamily:
+    """n_hashes functions (K) make the bucket of a table, n_tables tables (L).
 
     Parameters
     ----------
     n_dims : int
         Dimension of the hashed vectors.
     n_hashes, n_tables : int
-        K and L.
     seed : int
         The functions are drawn once and kept: redrawing them at a rebuild costs accuracy.
 
     Attributes
     ----------
-    hyperplanes : ndarray of shape (n_dims, n_tables * n_hashes), float32
+    hyperplanes : ndarray of shape (n_dims, n_tables * n_hashes * group), float32
+        Columns score a vector.
+    key_shift : ndarray of shape (n_tables * n_hashes * group,) or float
+        Added to the scores of what is filed, not to those of queries.
+    group : int
+        Scores per function.
+    signed : bool
+        Whether the best is the largest in absolute value, and its sign a part of the hash value.
+    n_values : int
+        Values a function takes.
     """
 
+    group = 1
+    signed = True
+    sparse = False
+    key_shift = np.float32(0)
+
     def __init__(self, n_dims, n_hashes, n_tables, seed):
-        rng = np.random.RandomState(seed)
+        self.n_dims = n_dims
         self.n_hashes = n_hashes
         self.n_tables = n_tables
-        self.hyperplanes = rng.standard_normal((n_dims, n_tables * n_hashes)).astype(np.float32)
+        self.rng = np.random.RandomState(seed)
+        self.hyperplanes = self.draw(n_tables * n_hashes * self.group).astype(np.float32)
+
+    @classmethod
+    def bits(cls):
+        """Binary logarithm of n_values."""
+        return int(np.log2(cls.group * (2 if cls.signed else 1)))
+
+    @property
+    def n_values(self):
+        return 2 ** self.bits()
+
+    def draw(self, n_columns):
+        return self.rng.standard_normal((self.n_dims, n_columns))
+
+    def fit(self, vectors):
+        """Adapt to the vectors that will be filed; returns multiplications."""
+        return 0
 
     def collision_probability(self, cosine):
-        """Chance that vectors at this cosine share a bucket of one table: (1 - angle / pi)^K."""
+        """Chance that two vectors at this cosine share a bucket of one table."""
+        raise NotImplementedError
+
+
+class SimHash(HashFamily):
+    """Signs of Gaussian projections (Charikar 2002)."""
+
+    def collision_probability(self, cosine):
         return (1 - np.arccos(np.clip(cosine, -1, 1)) / np.pi) ** self.n_hashes
 
 
-HASH_FAMILIES = {"simhash": SimHash}
+class SparseSimHash(SimHash):
+    """Signs of projections on few coordinates, +1 or -1 each (Li, Hastie & Church 2006).
+
+    One entry in sqrt(n_dims) is not zero. Collides as SimHash does where no few coordinates make
+    up most of a vector. The last coordinate is the offset of a neuron and takes part everywhere.
+    """
+
+    sparse = True
+
+    def draw(self, n_columns):
+        share = 1 / np.sqrt(self.n_dims)
+        shape = (self.n_dims, n_columns)
+        planes = np.where(self.rng.uniform(size=shape) < share, 1, 0) / np.sqrt(share)
+        planes[-1] = 1
+        return planes * self.rng.choice([-1, 1], size=shape)
+
+
+class WinnerTakeAll(HashFamily):
+    """The largest of eight random coordinates (Yagnik et al. 2011).
+
+    Chen & Shrivastava (2018) densify it for sparse vectors, whose groups may be empty. Here
+    vectors are centred first, no group is empty, and nothing is left to densify.
+    """
+
+    group = 8
+    signed = False
+    sparse = True
+
+    def draw(self, n_columns):
+        planes = np.zeros((self.n_dims, n_columns))
+        for first in range(0, n_columns, self.group):
+            ids = self.rng.choice(self.n_dims, self.group, replace=self.n_dims < self.group)
+            planes[ids, range(first, first + self.group)] = 1
+        return planes
+
+    def collision_probability(self, cosine):
+        """For vectors whose coordinates are jointly Gaussian."""
+        return self.group_agrees(cosine, lambda x, y: bivariate_cdf(x, y, cosine)) ** self.n_hashes
+
+    def group_agrees(self, cosine, others_below, two_sided=False):
+        """Chance that one member of a group is the best in both vectors, times the members."""
+        t, w = np.polynomial.hermite_e.hermegauss(80)
+        w = w / w.sum()
+        x, y = t[:, None], cosine * t[:, None] + np.sqrt(1 - cosine**2) * t
+        inside = (x > 0) & (y > 0) if two_sided else True
+        chance = np.where(inside, np.clip(others_below(x, y), 0, 1) ** (self.group - 1), 0)
+        return (2 if two_sided else 1) * self.group * (w[:, None] * w * chance).sum()
+
+
+class CrossPolytope(WinnerTakeAll):
+    """The largest in absolute value of eight Gaussian projections, and its sign.
+
+    Andoni et al. (2015); eight projections stand for a random rotation.
+    """
+
+    signed = True
+    sparse = False
+    draw = HashFamily.draw
+
+    def collision_probability(self, cosine):
+        def both_inside(x, y):
+            corners = [(x, y, 1), (-x, y, -1), (x, -y, -1), (-x, -y, 1)]
+            return sum(sign * bivariate_cdf(a, b, cosine) for a, b, sign in corners)
+
+        return self.group_agrees(cosine, both_inside, two_sided=True) ** self.n_hashes
+
+
+class Cells(HashFamily):
+    """The nearest of 32 centroids of the filed vectors (k-means); of a query, the best aligned."""
+
+    group = 32
+    signed = False
+    N_ITER = 4
+    # Vectors for every centroid that k-means looks at, at most.
+    SAMPLE = 64
+
+    def fit(self, vectors):
+        n_codebooks = self.n_tables * self.n_hashes
+        planes, shifts = [], []
+        n_rows = min(len(vectors), self.SAMPLE * self.group)
+        vectors = np.asarray(vectors, dtype=np.float64)
+        for _ in range(n_codebooks):
+            sample = vectors[self.rng.permutation(len(vectors))[:n_rows]]
+            start = sample[np.arange(self.group) % n_rows]
+            centroids, _ = kmeans2(sample, start, iter=self.N_ITER, minit="matrix", missing="warn")
+            planes.append(centroids.T)
+            shifts.append(-0.5 * (centroids**2).sum(axis=1))
+        self.hyperplanes = np.hstack(planes).astype(np.float32)
+        self.key_shift = np.hstack(shifts).astype(np.float32)
+        return n_codebooks * self.N_ITER * n_rows * self.group * vectors.shape[1]
+
+
+def bivariate_cdf(x, y, rho):
+    """P(X < x, Y < y) of a standard Gaussian pair with correlation rho (Owen 1956)."""
+    x, y = np.broadcast_arrays(x, y)
+    root = np.sqrt(1 - rho**2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        both = 0.5 * (np.exp(log_ndtr(x)) + np.exp(log_ndtr(y)))
+        both = both - owens_t(x, (y / x - rho) / root) - owens_t(y, (x / y - rho) / root)
+    return both - np.where(x * y < 0, 0.5, 0)
+
+
+HASH_FAMILIES = {
+    "simhash": SimHash,
+    "sparse_simhash": SparseSimHash,
+    "wta": WinnerTakeAll,
+    "cross_polytope": CrossPolytope,
+    "kmeans": Cells,
+}
+
+# Next best values of the functions of a table that probing considers, at most.
+MAX_ALTERNATIVES = 64
+
+
+@lru_cache(maxsize=64)
+def probe_sets(n_hashes, group, n_probes):
+    """Sets of alternatives to a query's own hash values, the likeliest first.
+
+    Lv et al., "Multi-Probe LSH" (VLDB 2007), section 4.5: alternatives of a query are sorted by
+    how far behind the best value they are, and sets of their ranks are tried in the order of
+    expected squared distances, computed once. A set may hold two alternatives of one function; the
+    query skips it, so that there are more sets than probes.
+
+    Returns
+    -------
+    ndarray of shape (n_sets, 2), int32
+        Row 0 is the empty set; others are the set of an earlier row and one rank more.
+    """
+    n_ranks = min(n_hashes * max(group - 1, 1), MAX_ALTERNATIVES)
+    n_sets = min(n_probes * (1 if group == 1 else 4), 2**n_ranks)
+    cost = ndtri((1 + (np.arange(n_ranks) + 0.5) / n_ranks) / 2) ** 2
+    numbers, sets, heap = {(): 0}, [(0, 0)], [(cost[0], (0,))]
+    while len(sets) < n_sets:
+        total, ranks = heapq.heappop(heap)
+        numbers[ranks] = len(sets)
+        sets.append((numbers[ranks[:-1]], ranks[-1]))
+        top = ranks[-1]
+        if top + 1 < n_ranks:
+            shifted = total - cost[top] + cost[top + 1]
+            heapq.heappush(heap, (shifted, (*ranks[:-1], top + 1)))
+            heapq.heappush(heap, (total + cost[top + 1], (*ranks, top + 1)))
+    return np.array(sets, dtype=np.int32)

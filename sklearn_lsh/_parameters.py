@@ -48,6 +48,7 @@ CONSTRAINTS = {
     "n_tables": [positive_integer()],
     "n_probes": [positive_integer()],
     "n_candidates": [positive_integer(), None],
+    "mips": ["boolean"],
     "sketch_size": [positive_integer(), None],
     "asynchronous": ["boolean"],
     "n_threads": [Integral, None],
@@ -79,7 +80,8 @@ def check_parameters(est):
         for value in values:
             if not accepts(value):
                 raise ValueError(f"{name} must be {described} in every layer, got {value!r}.")
-    size = 4 * est.n_tables * (2**est.n_hashes + 1)
+    bits = est.n_hashes * HASH_FAMILIES[est.hash_function].bits()
+    size = 4 * est.n_tables * (2**bits + 1)
     if {"lsh", "auto"} & set(per_layer(est, "selector")) and size > MAX_TABLE_BYTES:
         raise ValueError(
             f"n_hashes={est.n_hashes} with n_tables={est.n_tables} needs {size / 2**30:.1f} GiB a "
@@ -138,6 +140,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             n_tables=est.n_tables,
             n_probes=est.n_probes,
             n_candidates=est.n_candidates,
+            mips=est.mips,
         )
         layers.append(Layer.glorot(n_in, n_out, activation, selector, rng))
         n_in, n_entries, sparse = n_out, selector.n_active, not selector.is_dense

@@ -89,16 +89,30 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         A layer whose `density` keeps every neuron is dense whatever its selector.
     density : float or list of float, default=0.05
         Share of each hidden layer's neurons that are active per row, in (0, 1].
-    hash_function : {'simhash'}, default='simhash'
-        Family of the hash functions of 'lsh': signs of Gaussian projections [2]_.
+    hash_function : {'simhash', 'sparse_simhash', 'wta', 'cross_polytope', 'kmeans'}, \
+            default='simhash'
+        Family of the hash functions of 'lsh'.
+
+        - 'simhash': the sign of a Gaussian projection [2]_; 2 values.
+        - 'sparse_simhash': the sign of a sum over few coordinates, each with a random sign [6]_; 2
+          values. Cheaper than 'simhash' where the weights themselves are hashed.
+        - 'wta': the largest of eight random coordinates (winner take all) [7]_; 8 values.
+        - 'cross_polytope': the largest in absolute value of eight Gaussian projections, and its
+          sign [8]_; 16 values.
+        - 'kmeans': the nearest of 32 centroids of the layer's neurons; 32 values.
     n_hashes : int, default=6
-        Hash bits per table (K), 1 to 30; a table has 2 ** n_hashes buckets.
+        Hash functions per table (K), 1 to 30; a table has values ** n_hashes buckets, 2 ** 30 at
+        most.
     n_tables : int, default=10
         Number of hash tables (L).
     n_probes : int, default=10
         Buckets looked up per table, the likeliest first [3]_.
     n_candidates : int or None, default=None
         Most neurons that 'lsh' scores per row; None is 8 times the number of active ones.
+    mips : bool, default=False
+        Whether 'lsh' hashes neurons with one coordinate more, which makes all norms equal: the
+        closest in angle to an input then are those of largest pre-activation, not merely those that
+        point its way (maximum inner product search) [9]_.
     sketch_size : int or None, default=32
         Directions of a layer's inputs (r) in which 'sketch' scores and 'lsh' hashes and scores
         neurons. They follow the data as training goes on. None, or no fewer than the layer has
@@ -196,6 +210,12 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
        arXiv:1412.6980.
     .. [5] B. Recht, C. Re, S. Wright, F. Niu. "Hogwild!: A Lock-Free Approach to Parallelizing
        Stochastic Gradient Descent". NeurIPS 2011.
+    .. [6] P. Li, T. Hastie, K. Church. "Very Sparse Random Projections". KDD 2006.
+    .. [7] J. Yagnik, D. Strelow, D. Ross, R. Lin. "The Power of Comparative Reasoning". ICCV 2011.
+    .. [8] A. Andoni, P. Indyk, T. Laarhoven, I. Razenshteyn, L. Schmidt. "Practical and Optimal LSH
+       for Angular Distance". NeurIPS 2015. arXiv:1509.02897.
+    .. [9] B. Neyshabur, N. Srebro. "On Symmetric and Asymmetric LSHs for Inner Product Search".
+       ICML 2015. arXiv:1410.5518.
 
     Examples
     --------
@@ -249,6 +269,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         n_tables=10,
         n_probes=10,
         n_candidates=None,
+        mips=False,
         sketch_size=32,
         asynchronous=False,
         n_threads=None,
@@ -283,6 +304,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         self.n_tables = n_tables
         self.n_probes = n_probes
         self.n_candidates = n_candidates
+        self.mips = mips
         self.sketch_size = sketch_size
         self.asynchronous = asynchronous
         self.n_threads = n_threads

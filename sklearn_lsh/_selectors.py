@@ -5,10 +5,11 @@ A selector is configured once and follows the layer's inputs by `learn`, its wei
 """
 
 import numpy as np
+import scipy.sparse as sp
 
 from sklearn_lsh._costs import CANDIDATE, PICK, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._directions import Directions
-from sklearn_lsh._hashing import HASH_FAMILIES
+from sklearn_lsh._hashing import HASH_FAMILIES, probe_sets
 from sklearn_lsh._kernels import _tables
 from sklearn_lsh._workspace import PANEL
 
@@ -27,9 +28,11 @@ class Selector:
     """
 
     is_dense = False
-    rank = n_tables = n_hashes = n_probes = n_candidates = 0
+    rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
+    is_signed = False
     directions = panels = rows = offsets = None
-    hyperplanes = shift = bucket_start = neurons = None
+    plane_start = plane_columns = plane_values = None
+    hyperplanes = shift = sets = bucket_start = neurons = None
 
     def __init__(self, n_in, n_out, n_active, by_magnitude=False):
         self.n_in = n_in
@@ -189,28 +192,34 @@ class TableSelector(Selector):
     kind = 3
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, *, hash_function, n_hashes,
-                 n_tables, n_probes, n_candidates):  # fmt: skip
+                 n_tables, n_probes, n_candidates, mips=False):  # fmt: skip
         super().__init__(n_in, n_out, n_active, by_magnitude)
-        self.n_hashes = n_hashes
-        self.n_tables = n_tables
-        self.n_probes = min(n_probes, 2**n_hashes)
         self.n_candidates = min(n_candidates, n_out)
         self.sketched = None
         if rank is not None:
             self.sketched = SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
         n_dims = n_in if rank is None else rank
-        self.family = HASH_FAMILIES[hash_function](n_dims + 1, n_hashes, n_tables, seed)
-        self.rank = n_tables * n_hashes if rank is None else rank
+        self.mips = mips
+        # The offset of a neuron is one coordinate more, what equalises norms another.
+        self.family = HASH_FAMILIES[hash_function](n_dims + 1 + mips, n_hashes, n_tables, seed)
+        self.n_hashes, self.n_tables = n_hashes, n_tables
+        self.group, self.is_signed = self.family.group, self.family.signed
+        self.n_buckets = self.family.n_values**n_hashes
+        self.n_probes = min(n_probes, self.n_buckets)
+        self.sets = probe_sets(n_hashes, self.group, self.n_probes)
+        self.n_scores = n_tables * n_hashes * self.group
+        self.rank = self.n_scores if rank is None else rank
         self.mean = np.zeros(n_in)
+        self.fitted = False
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         if self.sketched is not None:
             spent = self.sketched.learn(layer, inputs, weight, memory=memory, n_iter=n_iter)
             self.directions = self.sketched.directions
             self.mean = self.sketched.following.mean
+            self.fitted = False
             return spent
         self.mean = memory * self.mean + (1 - memory) * weighted_mean(inputs, weight)
-        self.directions = self.family.hyperplanes[:-1]
         return inputs.shape[0] * inputs.shape[1]
 
     def turn(self, layer):
@@ -218,38 +227,60 @@ class TableSelector(Selector):
             return 0
         spent = self.sketched.turn(layer)
         self.directions = self.sketched.directions
+        self.fitted = False
         return spent
 
     def refresh_cost(self):
-        n_projections = self.n_tables * self.n_hashes
         if self.sketched is None:
-            return self.n_out * self.n_in * (n_projections + 1)
-        return self.sketched.refresh_cost() + self.n_out * (self.rank + 1) * n_projections
+            return self.n_out * (self.n_in + self.n_entries)
+        return self.sketched.refresh_cost() + self.n_out * (self.rank + 1) * self.n_scores
+
+    @property
+    def n_entries(self):
+        """Entries of the hyperplanes that take part in a product."""
+        planes = self.family.hyperplanes
+        return np.count_nonzero(planes) if self.family.sparse else planes.size
 
     def refresh(self, layer, n_threads):
-        planes, mean = self.family.hyperplanes, self.mean.astype(np.float32)
+        mean, spent = self.mean.astype(np.float32), self.refresh_cost()
         if self.sketched is None:
-            keys, at_mean = layer.W @ planes[:-1], layer.W @ mean + layer.b
+            vectors, at_mean, centre = layer.W, layer.W @ mean + layer.b, mean
         else:
             self.rows, self.offsets = self.sketched.sketch(layer)
-            self.rows = np.ascontiguousarray(self.rows)
-            self.hyperplanes = planes[:-1]
-            keys = self.rows @ planes[:-1]
-            at_mean = self.offsets + self.rows @ (mean @ self.directions)
-        # The mean input is hashed to nothing but the constant, the mean neuron to nothing at all.
-        centre = mean @ self.directions
-        self.shift = planes[-1] - (centre if self.sketched is None else centre @ planes[:-1])
-        keys = keys - keys.mean(axis=0) + np.outer(at_mean - at_mean.mean(), planes[-1])
+            vectors = self.rows = np.ascontiguousarray(self.rows)
+            centre = mean @ self.directions
+            at_mean = self.offsets + self.rows @ centre
+        # What all neurons share is hashed to nothing, the mean input to nothing but the constant.
+        shared = vectors.mean(axis=0)
+        extra = [at_mean - at_mean.mean()]
+        if self.mips:
+            squares = np.einsum("ij,ij->i", vectors - shared, vectors - shared) + extra[0] ** 2
+            extra.append(np.sqrt(np.maximum(squares.max() - squares, 0)))
+        extra = np.column_stack(extra).astype(np.float32)
+        if not self.fitted:
+            spent += self.family.fit(np.hstack([vectors - shared, extra]))
+            self.fitted = True
+        planes, n_dims = self.family.hyperplanes, vectors.shape[1]
+        if self.sketched is not None:
+            self.hyperplanes = np.ascontiguousarray(planes[:n_dims])
+        elif self.family.sparse:
+            entries = sp.csr_matrix(planes[:n_dims])
+            self.plane_start, self.plane_columns = entries.indptr, entries.indices
+            self.plane_values = entries.data
+        else:
+            self.directions = planes[:n_dims]
+        self.shift = planes[n_dims] - centre @ planes[:n_dims]
+        scores = vectors @ planes[:n_dims] - shared @ planes[:n_dims] + extra @ planes[n_dims:]
         self.bucket_start, self.neurons = _tables.file_neurons(
-            np.ascontiguousarray(keys), self.n_tables, self.n_hashes, n_threads
-        )
-        return self.refresh_cost()
+            np.ascontiguousarray(scores + self.family.key_shift), self.n_tables, self.n_hashes,
+            self.group, self.is_signed, n_threads,
+        )  # fmt: skip
+        return spent
 
     def query_cost(self, n_projected, n_rows):
-        n_projections = self.n_tables * self.n_hashes
         if self.sketched is None:
-            return n_projected * n_projections
-        return (n_projected + n_rows * n_projections) * self.rank
+            return n_projected * self.n_entries // self.n_in
+        return (n_projected + n_rows * self.n_scores) * self.rank
 
     def ranking_cost(self, n_projected, n_rows, n_ranked):
         if self.sketched is None:
@@ -285,8 +316,8 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitud
     return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
 
 
-def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, n_hashes, n_tables, n_probes,
-             n_candidates, **_):  # fmt: skip
+def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, hash_function, n_hashes, n_tables,
+             n_probes, n_candidates, **_):  # fmt: skip
     """The choice of selector="auto": least time an example, selection and training together."""
     if n_out <= NARROW:
         return "dense"
@@ -295,13 +326,15 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, n_hashes, n_tabl
     query = STREAM * n_entries * rank
     active = weight * n_entries * n_active
     found = min(n_candidates, n_out)
+    family = HASH_FAMILIES[hash_function]
     costs = {
         "dense": weight * n_entries * n_out,
         "topk": active + n_out * (per_entry(sparse) * n_entries + PICK),
         "sketch": active + query + n_out * (SCORE * rank + PICK),
         "lsh": active
         + query
-        + n_tables * (STREAM * rank * n_hashes + PROBE * min(n_probes, 2**n_hashes))
+        + n_tables * (STREAM * rank * n_hashes * family.group)
+        + n_tables * PROBE * min(n_probes, 2 ** (n_hashes * family.bits()))
         + found * CANDIDATE,
     }
     return min(costs, key=costs.get)

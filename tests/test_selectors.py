@@ -149,7 +149,10 @@ def test_names_and_fallbacks():
 
 
 def test_auto_takes_more_than_it_gives_nowhere():
-    tables = {"n_hashes": 6, "n_tables": 10, "n_probes": 10, "n_candidates": 800}
+    tables = {
+        "hash_function": "simhash", "n_hashes": 6, "n_tables": 10, "n_probes": 10,
+        "n_candidates": 800,
+    }  # fmt: skip
     order = ["dense", "topk", "sketch", "lsh"]
     choices = [
         order.index(cheapest(784, n, 100, 784, False, 32, **tables))

@@ -129,6 +129,20 @@ cdef int top_k(float* scores, int n, int k, int32_t* ids, Scratch* scratch) noex
     return list_bits(scratch.seen, n_words, ids)
 
 
+cdef void project_sparse(const SelectorView* selector, Row x, float* q, int* used) noexcept nogil:
+    """The query where each input takes part in a few of its coordinates only."""
+    cdef int32_t k, at, column
+    memset(q, 0, selector.rank * sizeof(float))
+    used[0] = 0
+    for k in range(x.length):
+        if x.values[k] == 0:
+            continue
+        used[0] += 1
+        column = x.indices[k] if x.indices != NULL else k
+        for at in range(selector.plane_start[column], selector.plane_start[column + 1]):
+            q[selector.plane_columns[at]] += x.values[k] * selector.plane_values[at]
+
+
 cdef void score_candidates(const LayerView* layer, Row x, const float* q, const int32_t* ids, int n,
                            float* scores) noexcept nogil:
     cdef const SelectorView* selector = &layer.selector
@@ -191,7 +205,9 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
         for e in range(size):
             x = row_at(inputs, first + at + e)
             projected = x.length
-            if selector.kind != TOPK:
+            if selector.plane_start != NULL:
+                project_sparse(selector, x, scratch.queries + e * r, &projected)
+            elif selector.kind != TOPK:
                 lsh_project(x.values, x.indices, x.lines, x.n_lines, x.length,
                             selector.directions, r, scratch.queries + e * r, scratch.kept,
                             &projected)

@@ -43,19 +43,28 @@ cdef struct SelectorView:
     bint by_magnitude                   # rank by |score|: activations that respond to both signs
     # query: q = directions' x
     int32_t rank
-    const float* directions             # (n_in, rank)
+    const float* directions             # (n_in, rank); NULL: entries of each row are listed
+    const int32_t* plane_start          # (n_in + 1,)
+    const int32_t* plane_columns
+    const float* plane_values
     # sketch of every neuron: score_j = sketch_j . q + offset_j
     const float* panels                 # SKETCH: (n_panels, rank, PANEL)
     const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
     const float* offsets                # (n_panels * PANEL,) padded with 0
-    # tables: projections h = hyperplanes' q + shift; n_hashes signs a table make the bucket
+    # tables: scores h = hyperplanes' q + shift; the best of each group is a hash value, n_hashes of
+    # them make the bucket
     int32_t n_tables
     int32_t n_hashes
+    int32_t group
+    bint is_signed
+    int32_t n_buckets
     int32_t n_probes
     int32_t n_candidates
-    const float* hyperplanes            # (rank, n_tables * n_hashes); NULL: h = q + shift
-    const float* shift                  # (n_tables * n_hashes,)
-    const int32_t* bucket_start         # (n_tables, 2^n_hashes + 1)
+    int32_t n_sets
+    const int32_t* sets                 # (n_sets, 2) of alternatives, by likelihood
+    const float* hyperplanes            # (rank, n_tables * n_hashes * group); NULL: h = q + shift
+    const float* shift                  # (n_tables * n_hashes * group,)
+    const int32_t* bucket_start         # (n_tables, n_buckets + 1)
     const int32_t* neurons              # (n_tables, n_out)
 
 
@@ -97,13 +106,13 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     unsigned char* bins                 # (max n_out, padded to 64)
     float* queries                      # (TOGETHER, max rank)
     int32_t* kept                       # (max n_in + 1,)
-    float* projections                  # (max n_tables * n_hashes)
+    float* projections                  # (max n_tables * n_hashes * group)
     int32_t* ids                        # (max n_out + 1)
     int32_t* positions                  # (max n_out + 1)
     int32_t* edge                       # (max n_out + 1)
     int32_t* probes                     # (max n_tables * n_probes)
-    float* heap_keys                    # (max 2 n_probes + 2)
-    int32_t* heap_sets
+    int32_t* set_buckets                # (max n_sets)
+    int32_t* set_owners
     uint64_t* seen                      # bitmaps over neurons, zero between uses
     uint64_t* edge_bits
     int32_t* examples                   # (n_rows,) of one neuron, and their deltas

@@ -40,8 +40,16 @@ cdef SelectorView selector_view(selector) except *:
     view.panels = floats(selector.panels)
     view.rows = floats(selector.rows)
     view.offsets = floats(selector.offsets)
+    view.plane_start = ints(selector.plane_start)
+    view.plane_columns = ints(selector.plane_columns)
+    view.plane_values = floats(selector.plane_values)
     view.n_tables = selector.n_tables
     view.n_hashes = selector.n_hashes
+    view.group = selector.group
+    view.is_signed = selector.is_signed
+    view.n_buckets = selector.n_buckets
+    view.n_sets = 0 if selector.sets is None else len(selector.sets)
+    view.sets = ints(selector.sets)
     view.n_probes = selector.n_probes
     view.n_candidates = selector.n_candidates
     view.hyperplanes = floats(selector.hyperplanes)
@@ -108,8 +116,8 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     view.positions = <int32_t*> ints(workspace.positions[thread])
     view.edge = <int32_t*> ints(workspace.edge[thread])
     view.probes = <int32_t*> ints(workspace.probes[thread])
-    view.heap_keys = <float*> floats(workspace.heap_keys[thread])
-    view.heap_sets = <int32_t*> ints(workspace.heap_sets[thread])
+    view.set_buckets = <int32_t*> ints(workspace.set_buckets[thread])
+    view.set_owners = <int32_t*> ints(workspace.set_owners[thread])
     view.seen = <uint64_t*> &bits[0]
     bits = workspace.edge_bits[thread]
     view.edge_bits = <uint64_t*> &bits[0]
