@@ -35,7 +35,7 @@ SETTINGS = {
         "n_hashes": 1,
         "n_tables": 4,
         "n_probes": 20,
-    },  # fmt: skip
+    },
 }
 ASYNCHRONOUS = {
     "sgd": {"solver": "sgd", "learning_rate_init": 0.02, "momentum": 0.0},

@@ -241,7 +241,10 @@ class BaseLSHMLP(BaseEstimator):
             improved = self.loss_ <= self.best_loss_ - self.tol
             self.best_loss_ = min(self.best_loss_, self.loss_)
             return improved
-        scores = self._network.scores(inputs.take(validation), workspace, dict.fromkeys(COSTS, 0))
+        network = self._network.at_prediction()
+        if network is not self._network:
+            workspace = self._workspace(len(workspace.outputs[0]))
+        scores = network.scores(inputs.take(validation), workspace, dict.fromkeys(COSTS, 0))
         score = self._validation_score(scores, targets.take(validation), weight[validation])
         improved = score >= self.best_validation_score_ + self.tol
         self.validation_scores_ = [*self.validation_scores_, score]
@@ -261,7 +264,7 @@ class BaseLSHMLP(BaseEstimator):
     # ---- Prediction ---------------------------------------------------------------------------
 
     def _workspace(self, n_rows, training=False):
-        layers = self._network.layers
+        layers = (self._network if training else self._network.at_prediction()).layers
         n_threads = _openmp_effective_n_threads(self.n_threads)
         if self.n_threads is None and not self.asynchronous:
             # Threads change no bit of the result, so that small batches can do without: waiting
@@ -280,4 +283,5 @@ class BaseLSHMLP(BaseEstimator):
         """Raw scores of shape (n_samples, n_outputs)."""
         inputs = self._rows(X)
         workspace = self._workspace(min(PREDICT_BATCH, len(inputs)))
-        return self._network.scores(inputs, workspace, dict.fromkeys(COSTS, 0))
+        network = self._network.at_prediction()
+        return network.scores(inputs, workspace, dict.fromkeys(COSTS, 0))

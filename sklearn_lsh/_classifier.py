@@ -77,7 +77,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Added to the denominator of 'adam' and 'adagrad'.
     n_iter_no_change : int, default=10
         Epochs without improvement that are tolerated.
-    selector : {'auto', 'lsh', 'sketch', 'topk', 'dense'} or list, default='auto'
+    selector : {'auto', 'lsh', 'sketch', 'topk', 'dense', 'dropout', 'adaptive_dropout'} or list, \
+            default='auto'
         How a hidden layer finds its active neurons; a list has one name per hidden layer.
 
         - 'dense': all neurons, as an ordinary network does.
@@ -87,6 +88,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         - 'lsh': candidates come out of hash tables of the neurons; the largest approximate
           pre-activations among them are kept.
         - 'auto': the cheapest of 'dense', 'sketch' and 'lsh' by a model of their cost.
+        - 'dropout', 'adaptive_dropout': for comparison, random neurons in training, uniformly or
+          the likelier, the larger their pre-activation [10]_; all of them at prediction, each times
+          its chance of being kept.
 
         A layer whose `density` keeps every neuron is dense whatever its selector.
     density : float or list of float, default=0.05
@@ -224,6 +228,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
        for Angular Distance". NeurIPS 2015. arXiv:1509.02897.
     .. [9] B. Neyshabur, N. Srebro. "On Symmetric and Asymmetric LSHs for Inner Product Search".
        ICML 2015. arXiv:1410.5518.
+    .. [10] J. Ba, B. Frey. "Adaptive Dropout for Training Deep Neural Networks". NeurIPS 2013.
 
     Examples
     --------

@@ -199,7 +199,7 @@ def fitted_layers(est):
             "a pipeline, pass the last step and the data that reach it."
         )
     check_is_fitted(est)
-    return est._network.layers
+    return est._network.at_prediction().layers
 
 
 def _batches(est, X, spent=None):
@@ -209,8 +209,9 @@ def _batches(est, X, spent=None):
     n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // widest))
     workspace = est._workspace(n_rows)
     spent = dict.fromkeys(COSTS, 0) if spent is None else spent
-    for rows in est._network.batches(inputs, workspace):
-        yield est._network.forward(inputs.take(rows), workspace, spent), workspace
+    network = est._network.at_prediction()
+    for rows in network.batches(inputs, workspace):
+        yield network.forward(inputs.take(rows), workspace, spent), workspace
 
 
 def _probes(layer):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_lsh._rows import LINE, aligned_zeros
+from sklearn_lsh._rows import CACHE_LINE, aligned_zeros
 
 ACTIVATIONS = {"relu": 0, "leaky_relu": 1, "tanh": 2, "logistic": 3, "identity": 4}
 # Neurons that respond to both signs are ranked by the size of their pre-activation.
@@ -15,7 +15,7 @@ def aligned(shape):
     An odd stride keeps one column of all rows from falling into the same cache set.
     """
     n_rows, n_cols = shape
-    stride = (-(-n_cols // LINE) | 1) * LINE
+    stride = (-(-n_cols // CACHE_LINE) | 1) * CACHE_LINE
     return aligned_zeros(n_rows * stride).reshape(n_rows, stride)[:, :n_cols]
 
 

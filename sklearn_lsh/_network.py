@@ -1,5 +1,7 @@
 """Network: layers in order; forward, backward and update of a batch, and what they cost."""
 
+from copy import copy
+
 import numpy as np
 
 from sklearn_lsh._kernels import _asynchronous, _passes, _update
@@ -48,6 +50,8 @@ class Network:
         """One optimiser step; returns the weighted sum of the losses."""
         losses, counts = _passes.run(self.layers, inputs, workspace, targets, self.loss.kind)
         optimizer.advance()
+        for layer in self.layers:
+            layer.selector.advance()
         flow = self.flow(len(inputs), workspace)
         deltas = [
             Rows(out.start, out.length, out.indices, room.values, out.n_cols)
@@ -79,6 +83,15 @@ class Network:
             touched = n_steps * n_out * (n_in if depth else n_columns)
             total += (3 if depth else 2) * used + touched * optimizer.n_multiplications
         return total
+
+    def at_prediction(self):
+        """The network that predicts: itself, but for selectors that only train."""
+        if all(layer.selector.at_prediction() is layer.selector for layer in self.layers):
+            return self
+        layers = [copy(layer) for layer in self.layers]
+        for layer in layers:
+            layer.selector = layer.selector.at_prediction()
+        return Network(layers, self.loss)
 
     def scores(self, inputs, workspace, spent):
         """Raw scores (n_rows, n_outputs) of all rows, in batches the size of the workspace."""

@@ -11,7 +11,7 @@ from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
 from sklearn_lsh._selectors import DenseSelector, make_selector
 
-SELECTORS = {"auto", "lsh", "sketch", "topk", "dense"}
+SELECTORS = {"auto", "lsh", "sketch", "topk", "dense", "dropout", "adaptive_dropout"}
 MAX_TABLE_BYTES = 2**31
 
 
@@ -80,6 +80,12 @@ def check_parameters(est):
         for value in values:
             if not accepts(value):
                 raise ValueError(f"{name} must be {described} in every layer, got {value!r}.")
+    sampled = {"dropout", "adaptive_dropout"} & set(per_layer(est, "selector"))
+    if est.asynchronous and sampled:
+        raise ValueError(
+            f"selector={sampled.pop()!r} draws a set for every row of a batch; it does not train "
+            "with asynchronous=True."
+        )
     bits = est.n_hashes * HASH_FAMILIES[est.hash_function].bits()
     size = 4 * est.n_tables * (2**bits + 1)
     if {"lsh", "auto"} & set(per_layer(est, "selector")) and size > MAX_TABLE_BYTES:

@@ -3,16 +3,17 @@
 import numpy as np
 import scipy.sparse as sp
 
-LINE = 16  # floats in a cache line, as in _kernels/simd.h
+LINE = 8  # columns of a dense row that may be blank together, as in _kernels/simd.h
+CACHE_LINE = 16  # floats
 # Floats in 4 MiB: two huge pages.
 HUGE = 2**20
 
 
 def aligned_zeros(size):
     """Zeros of float32 that begin on a cache line; from half a megabyte on, on a huge page."""
-    page = HUGE // 2 if size > HUGE // 8 else LINE
+    page = HUGE // 2 if size > HUGE // 8 else CACHE_LINE
     # From HUGE on, NumPy asks for huge pages: rows picked at random then miss the TLB far less.
-    buffer = np.zeros(max(size + page, HUGE if page > LINE else 0), dtype=np.float32)
+    buffer = np.zeros(max(size + page, HUGE if page > CACHE_LINE else 0), dtype=np.float32)
     first = -(buffer.ctypes.data // 4) % page
     return buffer[first : first + size]
 

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from sklearn_lsh._costs import CANDIDATE, PICK, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._directions import Directions
 from sklearn_lsh._hashing import HASH_FAMILIES, probe_sets
-from sklearn_lsh._kernels import _tables
+from sklearn_lsh._kernels import _sketch, _tables
 from sklearn_lsh._workspace import PANEL
 
 
@@ -29,7 +29,8 @@ class Selector:
 
     is_dense = False
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
-    is_signed = False
+    is_signed = adaptive = False
+    draw = n_kept = 0
     directions = panels = rows = offsets = None
     plane_start = plane_columns = plane_values = None
     hyperplanes = shift = sets = bucket_start = neurons = None
@@ -44,6 +45,13 @@ class Selector:
     def n_ranked(self):
         """Neurons scored for an example, at most."""
         return self.n_candidates or self.n_out
+
+    def advance(self):
+        """Go on to the next batch."""
+
+    def at_prediction(self):
+        """The selector of predictions."""
+        return self
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         """Follow the layer's inputs (array or CSR); returns multiplications."""
@@ -100,6 +108,43 @@ class TopKSelector(Selector):
         return n_projected * self.n_out
 
 
+class SampledSelector(Selector):
+    """Dropout, the baseline: a random set of n_active neurons for every row and batch.
+
+    Uniform, or `adaptive`: drawn one after another with chances in proportion to the logistic
+    function of the pre-activation (the standout of Ba & Frey 2013, at a fixed budget; keys of
+    Efraimidis & Spirakis 2006). Predictions use every neuron, times its chance of being kept.
+    """
+
+    kind = 4
+
+    def __init__(self, n_in, n_out, n_active, seed, adaptive):
+        super().__init__(n_in, n_out, n_active)
+        self.adaptive = adaptive
+        self.draw = seed << 40
+        self.mean = np.zeros(n_in)
+
+    def advance(self):
+        self.draw += 1
+
+    def at_prediction(self):
+        return ExpectedSelector(self.n_in, self.n_out, self.n_active, self.adaptive)
+
+    def ranking_cost(self, n_projected, n_rows, n_ranked):
+        return n_projected * self.n_out if self.adaptive else 0
+
+
+class ExpectedSelector(DenseSelector):
+    """Every neuron, times its chance of being in one of SampledSelector's sets."""
+
+    kind = 5
+
+    def __init__(self, n_in, n_out, n_kept, adaptive):
+        super().__init__(n_in, n_out)
+        self.n_kept = n_kept
+        self.adaptive = adaptive
+
+
 def weighted_mean(inputs, weight):
     share = np.asarray(weight, dtype=np.float64) / np.sum(weight)
     return np.asarray(share @ inputs).ravel()
@@ -118,8 +163,10 @@ class SketchSelector(Selector):
     ----------
     directions : ndarray of shape (n_in, rank), float32
         Inputs to their coordinates.
-    neuron_directions : ndarray of shape (n_in, rank + 1), float32
-        Weights to the neurons' coordinates and the score of the mean input.
+    neuron_directions : ndarray of shape (n_blocks, n_in, PANEL), float32
+        Weights to the neurons' coordinates, padded.
+    rest : ndarray of shape (n_in,), float32
+        Weights to the score of the mean input.
     """
 
     kind = 2
@@ -148,20 +195,26 @@ class SketchSelector(Selector):
         directions = basis @ (reciprocal(spread)[:, None] * rotation * share)
         rest = mean - neurons @ (directions.T @ mean)
         self.directions = np.ascontiguousarray(directions, dtype=np.float32)
-        self.neuron_directions = np.column_stack([neurons, rest]).astype(np.float32)
+        n_blocks = -(-self.rank // PANEL)
+        padded = np.zeros((self.n_in, n_blocks * PANEL), dtype=np.float32)
+        padded[:, : self.rank] = neurons
+        self.neuron_directions = np.ascontiguousarray(
+            padded.reshape(self.n_in, n_blocks, PANEL).swapaxes(0, 1)
+        )
+        self.rest = rest.astype(np.float32)
         n_directions = basis.shape[1]
         return n_directions * (self.n_out * (self.n_in + n_directions) + 2 * self.n_in * self.rank)
 
     def refresh_cost(self):
         return self.n_out * self.n_in * (self.rank + 1)
 
-    def sketch(self, layer):
+    def sketch(self, layer, n_threads):
         """Coordinates (n_out, rank) and offset (n_out,) of every neuron."""
-        sketch = layer.W @ self.neuron_directions
-        return sketch[:, :-1], sketch[:, -1] + layer.b
+        sketch, at_rest = _sketch.sketch(layer.W, self.neuron_directions, self.rest, n_threads)
+        return sketch[:, : self.rank], at_rest + layer.b
 
     def refresh(self, layer, n_threads):
-        sketch, offsets = self.sketch(layer)
+        sketch, offsets = self.sketch(layer, n_threads)
         n_panels = -(-self.n_out // PANEL)
         padded = np.zeros((n_panels * PANEL, self.rank + 1), dtype=np.float32)
         padded[: self.n_out, :-1] = sketch
@@ -246,7 +299,7 @@ class TableSelector(Selector):
         if self.sketched is None:
             vectors, at_mean, centre = layer.W, layer.W @ mean + layer.b, mean
         else:
-            self.rows, self.offsets = self.sketched.sketch(layer)
+            self.rows, self.offsets = self.sketched.sketch(layer, n_threads)
             vectors = self.rows = np.ascontiguousarray(self.rows)
             centre = mean @ self.directions
             at_mean = self.offsets + self.rows @ centre
@@ -311,6 +364,8 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitud
         return DenseSelector(n_in, n_out)
     if name == "lsh":
         return TableSelector(n_in, n_out, n_active, by_magnitude, rank, seed, **tables)
+    if name in ("dropout", "adaptive_dropout"):
+        return SampledSelector(n_in, n_out, n_active, seed, adaptive=name == "adaptive_dropout")
     if name == "topk" or rank is None:
         return TopKSelector(n_in, n_out, n_active, by_magnitude)
     return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)

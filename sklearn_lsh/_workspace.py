@@ -94,7 +94,7 @@ class Workspace:
             for s, is_sparse in zip(selectors, sparse, strict=True)
         ]
         self.deltas = [out.like() for out in self.outputs] if training else []
-        self.inputs = None
+        self.inputs = self.scratch = None
 
     def hold(self, inputs):
         """Rows that take a batch of `inputs`: copies of dense rows, views of sparse ones."""

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn_lsh._kernels._passes cimport COUNTS, Net, backward_block, forward_block, load, net_view
 from sklearn_lsh._kernels._update cimport Gradient, update_neuron
 from sklearn_lsh._kernels._views cimport (
-    ADAM, Row, RowsView, Scratch, StepView, row_at, rows_view, scratch_view, step_view,
+    ADAM, Row, RowsView, Scratch, StepView, row_at, rows_view, scratch_views, step_view,
 )
 
 
@@ -61,12 +61,11 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
     cdef int64_t[:, ::1] touched = np.zeros((n_threads, n + 16), dtype=np.int64)
     cdef double[:, ::1] losses = np.zeros((n_threads, 16))
     cdef StepView* steps = <StepView*> malloc(n_threads * sizeof(StepView))
-    cdef Scratch* scratch = <Scratch*> malloc(n_threads * sizeof(Scratch))
+    cdef Scratch* scratch = scratch_views(workspace)
     try:
-        if steps == NULL or scratch == NULL:
+        if steps == NULL:
             raise MemoryError()
         for thread in range(n_threads):
-            scratch[thread] = scratch_view(workspace, thread)
             steps[thread] = step_view(step)
         for i in prange(net.x.n, nogil=True, schedule="dynamic", chunksize=16,
                         num_threads=n_threads):
@@ -84,7 +83,6 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
                     &scratch[thread])
     finally:
         free(steps)
-        free(scratch)
     return (np.asarray(losses)[:, 1].sum(),
             np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS),
             np.asarray(touched).sum(axis=0)[:n])

@@ -9,12 +9,14 @@ from libc.string cimport memset
 
 from sklearn_lsh._kernels._pairs cimport Run, n_runs, run_at, slot
 from sklearn_lsh._kernels._views cimport (
-    IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs, Row, RowsView, row_at,
+    CACHE_LINE, EXPECTED, IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs,
+    Row, RowsView, row_at,
 )
 
 
 cdef extern from "simd.h" nogil:
     void lsh_detect()
+    void lsh_prefetch(const float*, int)
     void lsh_dot(const float*, const float*, const int32_t*, int, int, float*)
     void lsh_gather_dot(const float*, const int32_t*, const float*, int, float*)
     void lsh_axpy(float*, float, const float*, int)
@@ -68,17 +70,54 @@ cdef void preactivations(const LayerView* layer, Row x, const int32_t* active, i
         out[s] = dot(layer.W + j * layer.stride, x) + layer.b[j]
 
 
+cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept nogil:
+    """Every neuron, times its chance p_j = min(1, c s_j) of being among n_kept, sum_j p_j = n_kept.
+
+    s_j is the logistic function of the pre-activation, or 1.
+    """
+    cdef int n = layer.n_out, j, n_sure = -1, count
+    cdef float c = 0, s
+    cdef double total
+    preactivations(layer, x, NULL, n, out)
+    while True:
+        # Those that are sure to be kept leave less for the others; few rounds settle it.
+        count = 0
+        total = 0
+        for j in range(n):
+            s = activate(LOGISTIC, out[j]) if layer.selector.adaptive else 1
+            if c * s >= 1:
+                count += 1
+            else:
+                total += s
+        if count == n_sure or count >= layer.selector.n_kept or total == 0:
+            break
+        n_sure = count
+        c = <float> ((layer.selector.n_kept - n_sure) / total)
+    for j in range(n):
+        s = activate(LOGISTIC, out[j]) if layer.selector.adaptive else 1
+        out[j] = activate(layer.activation, out[j]) * min(c * s, <float> 1)
+
+
 cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
                   const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil:
     """Outputs of the rows [first, first + n)."""
     cdef Run run
     cdef int32_t r
+    cdef Py_ssize_t row
     cdef int p
     cdef float z, bias
     cdef const float* w
+    if layer.selector.kind == EXPECTED:
+        for row in range(first, first + n):
+            forward_expected(layer, row_at(inputs, row), out.values + out.start[row])
+        return
     for r in range(n_runs(pairs, out, first)):
         run = run_at(pairs, out, first, n, r)
+        if run.n == 0:
+            continue
         w = layer.W + run.neuron * layer.stride
+        if inputs.indices != NULL and run.n * inputs.length[first] * CACHE_LINE > layer.n_in:
+            lsh_prefetch(w, layer.n_in)
         bias = layer.b[run.neuron]
         for p in range(run.n):
             z = dot(w, row_at(inputs, run.rows[p])) + bias
@@ -104,7 +143,11 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
         memset(out + below.start[row], 0, below.length[row] * sizeof(float))
     for r in range(n_runs(pairs, deltas, first)):
         run = run_at(pairs, deltas, first, n, r)
+        if run.n == 0:
+            continue
         w = layer.W + run.neuron * layer.stride
+        if below.indices != NULL and run.n * below.length[first] * CACHE_LINE > layer.n_in:
+            lsh_prefetch(w, layer.n_in)
         for p in range(run.n):
             d = deltas.values[deltas.start[run.rows[p]] + slot(run, p)]
             if d == 0:

@@ -4,7 +4,6 @@ Training in batches (here) and asynchronous training compose the same two functi
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from sklearn_lsh._kernels._loss cimport loss_row
 from sklearn_lsh._kernels._pairs cimport group
 from sklearn_lsh._kernels._select cimport select
 from sklearn_lsh._kernels._views cimport (
-    LINE, RowsView, Scratch, layer_view, pairs_view, row_at, rows_view, scratch_view,
+    LINE, RowsView, Scratch, layer_view, pairs_view, row_at, rows_view, scratch_views,
 )
 
 
@@ -97,7 +96,7 @@ def run(layers, inputs, workspace, targets=None, int loss=0):
     neurons), neurons ranked, entries of the inputs projected; all summed over the batch.
     """
     cdef Net net
-    cdef int n_threads = workspace.n_threads, n = len(layers), thread
+    cdef int n_threads = workspace.n_threads, n = len(layers)
     cdef bint with_targets = targets is not None
     cdef Py_ssize_t block, first, last, i, size
     net_view(&net, layers, inputs, workspace)
@@ -108,23 +107,16 @@ def run(layers, inputs, workspace, targets=None, int loss=0):
     cdef double[::1] losses = np.zeros(max(net.x.n, 1))
     # A thread's counters fill cache lines of their own.
     cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * n + 16), dtype=np.int64)
-    cdef Scratch* scratch = <Scratch*> malloc(n_threads * sizeof(Scratch))
-    if scratch == NULL:
-        raise MemoryError()
-    try:
-        for thread in range(n_threads):
-            scratch[thread] = scratch_view(workspace, thread)
-        for block in prange((net.x.n + size - 1) // size, nogil=True, schedule="dynamic",
-                            num_threads=n_threads):
-            first = block * size
-            last = min(first + size, net.x.n)
-            for i in range(first, last):
-                load(&net, i, i)
-            forward_block(&net, first, <int> (last - first), &scratch[threadid()],
-                          &counts[threadid(), 0])
-            if with_targets:
-                backward_block(&net, first, first, <int> (last - first), &losses[first])
-    finally:
-        free(scratch)
+    cdef Scratch* scratch = scratch_views(workspace)
+    for block in prange((net.x.n + size - 1) // size, nogil=True, schedule="dynamic",
+                        num_threads=n_threads):
+        first = block * size
+        last = min(first + size, net.x.n)
+        for i in range(first, last):
+            load(&net, i, i)
+        forward_block(&net, first, <int> (last - first), &scratch[threadid()],
+                      &counts[threadid(), 0])
+        if with_targets:
+            backward_block(&net, first, first, <int> (last - first), &losses[first])
     return (np.asarray(losses)[:net.x.n],
             np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS))

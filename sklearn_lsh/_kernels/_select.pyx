@@ -1,12 +1,13 @@
 """The active sets of a block: score neurons (all, or those the tables return), keep the best."""
-from libc.math cimport fabsf
+from libc.math cimport expf, fabsf, logf
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    PANEL, SKETCH, TABLES, TOGETHER, TOPK, LayerView, Row, RowsView, Scratch, SelectorView, row_at,
+    PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, LayerView, Row, RowsView, Scratch, SelectorView,
+    row_at,
 )
 
 
@@ -161,8 +162,31 @@ cdef void score_candidates(const LayerView* layer, Row x, const float* q, const 
             scores[s + t] = z[t] + selector.offsets[ids[s + t]]
 
 
-cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, Scratch* scratch,
-                   int32_t* active, int64_t* counts) noexcept nogil:
+cdef inline float uniform(uint64_t seed, uint64_t i) noexcept nogil:
+    """Number i of a random sequence in (0, 1) (splitmix64)."""
+    cdef uint64_t z = seed + (i + 1) * <uint64_t> 0x9E3779B97F4A7C15
+    z = (z ^ (z >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
+    z = (z ^ (z >> 27)) * <uint64_t> 0x94D049BB133111EB
+    return <float> (((z ^ (z >> 31)) >> 41) + 0.5) / <float> (1 << 23)
+
+
+cdef void draw_keys(const LayerView* layer, Row x, uint64_t row, float* keys) noexcept nogil:
+    """Keys whose largest are a random set: u^(1/p), or its logarithm."""
+    cdef const SelectorView* selector = &layer.selector
+    cdef uint64_t seed = selector.draw * <uint64_t> 0xD1342543DE82EF95 + (row << 32)
+    cdef int j
+    if not selector.adaptive:
+        for j in range(selector.n_out):
+            keys[j] = uniform(seed, j)
+        return
+    preactivations(layer, x, NULL, selector.n_out, keys)
+    for j in range(selector.n_out):
+        # Larger pre-activations would overflow, and their neurons are kept as it is.
+        keys[j] = logf(uniform(seed, j)) * (1 + expf(min(-keys[j], <float> 60)))
+
+
+cdef int keep_best(const LayerView* layer, Row x, uint64_t row, float* query, float* scores,
+                   Scratch* scratch, int32_t* active, int64_t* counts) noexcept nogil:
     """Write one row's sorted active set from its scores, or its query; return its size."""
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_active, s, count
@@ -170,6 +194,8 @@ cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, S
     cdef int32_t* chosen = scratch.positions
     if selector.kind == TOPK:
         preactivations(layer, x, NULL, n, scores)
+    elif selector.kind == SAMPLED:
+        draw_keys(layer, x, row, scores)
     elif selector.kind == TABLES:
         n = candidates(selector, query, scratch, scratch.ids)
         if n > k:
@@ -207,7 +233,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
             projected = x.length
             if selector.plane_start != NULL:
                 project_sparse(selector, x, scratch.queries + e * r, &projected)
-            elif selector.kind != TOPK:
+            elif selector.directions != NULL:
                 lsh_project(x.values, x.indices, x.lines, x.n_lines, x.length,
                             selector.directions, r, scratch.queries + e * r, scratch.kept,
                             &projected)
@@ -224,5 +250,5 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
         for e in range(size):
             row = first + at + e
             out.length[row] = keep_best(
-                layer, row_at(inputs, row), scratch.queries + e * r,
+                layer, row_at(inputs, row), row, scratch.queries + e * r,
                 scratch.scores + e * scratch.stride, scratch, out.indices + out.start[row], counts)

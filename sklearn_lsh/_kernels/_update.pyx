@@ -7,13 +7,13 @@ and serves the whole batch.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 
 import numpy as np
 
 from sklearn_lsh._kernels._views cimport (
-    ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView,
-    layer_view, pairs_view, row_at, rows_view, scratch_view, step_view,
+    ADAM, CACHE_LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView,
+    layer_view, pairs_view, row_at, rows_view, scratch_views, step_view,
 )
 
 
@@ -69,7 +69,7 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
         step_entries(w, s0, s1, g, n, step, decay)
         return n
     # The touched entries are stepped side by side: a mask over the whole row costs more.
-    if n < n_pairs * x.length[examples[0]] * LINE:
+    if n < n_pairs * x.length[examples[0]] * CACHE_LINE:
         lsh_prefetch(w, n)
         lsh_prefetch(s0, n)
         if s1 != NULL:
@@ -146,13 +146,11 @@ def update(layers, deltas, inputs, const double[::1] sample_weight, step, double
         weight += sample_weight[i]
     gradient.scale = 1 / weight
     gradient.decay = alpha / weight
-    cdef Scratch* scratch = <Scratch*> malloc(n_threads * sizeof(Scratch))
-    cdef Group* groups = <Group*> calloc(n, sizeof(Group))
+    cdef Scratch* scratch = scratch_views(workspace)
+    cdef Group* groups = <Group*> malloc(n * sizeof(Group))
+    if groups == NULL:
+        raise MemoryError()
     try:
-        if scratch == NULL or groups == NULL:
-            raise MemoryError()
-        for thread in range(n_threads):
-            scratch[thread] = scratch_view(workspace, thread)
         for g in range(n):
             groups[g].layer = layer_view(layers[g])
             groups[g].deltas = rows_view(deltas[g])
@@ -174,6 +172,5 @@ def update(layers, deltas, inputs, const double[::1] sample_weight, step, double
                     &groups[g].layer, j, &groups[g].inputs, scratch[thread].examples,
                     scratch[thread].deltas, n_pairs, &step_, gradient, &scratch[thread])
     finally:
-        free(scratch)
         free(groups)
     return np.asarray(touched).sum(axis=0)[:n]

@@ -6,13 +6,14 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 cdef enum:
     PANEL = 32          # neurons scored together; the width of one block of a sketch
     TOGETHER = 8        # examples scored while a panel is in the cache
-    LINE = 16           # floats; as in simd.h
+    LINE = 8            # columns of a dense row that may be blank together, as in simd.h
+    CACHE_LINE = 16     # floats
 
 cdef enum Activation:
     RELU, LEAKY_RELU, TANH, LOGISTIC, IDENTITY
 
 cdef enum SelectorKind:
-    DENSE, TOPK, SKETCH, TABLES
+    DENSE, TOPK, SKETCH, TABLES, SAMPLED, EXPECTED
 
 cdef enum OptimizerKind:
     ADAM, SGD, ADAGRAD
@@ -41,6 +42,9 @@ cdef struct SelectorView:
     int32_t n_out
     int32_t n_active
     bint by_magnitude                   # rank by |score|: activations that respond to both signs
+    bint adaptive                       # SAMPLED, EXPECTED: the likelier, the larger
+    uint64_t draw                       # SAMPLED: which of its random sets
+    int32_t n_kept                      # EXPECTED: size of those sets
     # query: q = directions' x
     int32_t rank
     const float* directions             # (n_in, rank); NULL: entries of each row are listed
@@ -125,7 +129,7 @@ cdef RowsView rows_view(rows) except *
 cdef LayerView layer_view(layer) except *
 cdef Pairs pairs_view(pairs) except *
 cdef StepView step_view(step) except *
-cdef Scratch scratch_view(workspace, int thread) except *
+cdef Scratch* scratch_views(workspace) except NULL
 
 
 cdef inline Row row_at(const RowsView* rows, Py_ssize_t i) noexcept nogil:

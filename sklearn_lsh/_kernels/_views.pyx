@@ -1,4 +1,6 @@
 """From the Python nouns to C structs: the one place where pointers are taken."""
+import numpy as np
+
 
 cdef const float* floats(array) except? NULL:
     cdef const float[::1] flat
@@ -35,6 +37,9 @@ cdef SelectorView selector_view(selector) except *:
     view.n_out = selector.n_out
     view.n_active = selector.n_active
     view.by_magnitude = selector.by_magnitude
+    view.adaptive = selector.adaptive
+    view.draw = selector.draw
+    view.n_kept = selector.n_kept
     view.rank = selector.rank
     view.directions = floats(selector.directions)
     view.panels = floats(selector.panels)
@@ -99,6 +104,21 @@ cdef Pairs pairs_view(pairs) except *:
     view.rows = <int32_t*> ints(pairs.rows)
     view.slots = <int32_t*> ints(pairs.slots)
     return view
+
+
+cdef Scratch* scratch_views(workspace) except NULL:
+    """One a thread; made once for a workspace, which keeps them."""
+    cdef unsigned char[::1] memory
+    cdef Scratch* views
+    cdef int thread
+    if workspace.scratch is None:
+        memory = np.zeros(workspace.n_threads * sizeof(Scratch), dtype=np.uint8)
+        views = <Scratch*> &memory[0]
+        for thread in range(workspace.n_threads):
+            views[thread] = scratch_view(workspace, thread)
+        workspace.scratch = memory
+    memory = workspace.scratch
+    return <Scratch*> &memory[0]
 
 
 cdef Scratch scratch_view(workspace, int thread) except *:

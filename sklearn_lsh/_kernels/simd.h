@@ -39,9 +39,9 @@ static void lsh_detect(void) {}
 #define LSH_KERNEL(name, params, args, ...) static inline void name params __VA_ARGS__
 #endif
 
-/* Dense rows are read by lines of 16 floats; of inputs, those that are zero throughout are left out
- * by a list of the others. The n % 16 columns at the end are always read. */
-#define LSH_LINE 16
+/* Dense rows are read by lines of 8 floats; of inputs, those that are zero throughout are left out by
+ * a list of the others. The n % 8 columns at the end are always read. */
+#define LSH_LINE 8
 
 /* Sums that stay in registers: plain arrays do not, whatever a compiler unrolls. */
 #if defined(__GNUC__)
@@ -89,15 +89,13 @@ LSH_KERNEL(lsh_dot,
     lsh_f8 s0 = {0}; lsh_f8 s1 = {0}; lsh_f8 s2 = {0}; lsh_f8 s3 = {0};
     float sum = 0;
     int t = 0;
-    for (; t + 2 <= n_lines; t += 2) {
+    for (; t + 4 <= n_lines; t += 4) {
         const int a = LSH_LINE * lines[t], b = LSH_LINE * lines[t + 1];
-        LSH_ADD8V(s0, w + a, x + a); LSH_ADD8V(s1, w + a + 8, x + a + 8);
-        LSH_ADD8V(s2, w + b, x + b); LSH_ADD8V(s3, w + b + 8, x + b + 8);
+        const int c = LSH_LINE * lines[t + 2], d = LSH_LINE * lines[t + 3];
+        LSH_ADD8V(s0, w + a, x + a); LSH_ADD8V(s1, w + b, x + b);
+        LSH_ADD8V(s2, w + c, x + c); LSH_ADD8V(s3, w + d, x + d);
     }
-    if (t < n_lines) {
-        const int a = LSH_LINE * lines[t];
-        LSH_ADD8V(s0, w + a, x + a); LSH_ADD8V(s1, w + a + 8, x + a + 8);
-    }
+    for (; t < n_lines; t++) LSH_ADD8V(s0, w + LSH_LINE * lines[t], x + LSH_LINE * lines[t]);
     LSH_PLUS8(s0, s2); LSH_PLUS8(s1, s3); LSH_PLUS8(s0, s1);
     for (int k = n - n % LSH_LINE; k < n; k++) sum += w[k] * x[k];
     LSH_UNROLL
@@ -108,7 +106,7 @@ LSH_KERNEL(lsh_dot,
 /* Ask for a row that is about to be read through index lists. */
 static inline void lsh_prefetch(const float *row, int n) {
 #if defined(__GNUC__)
-    for (int k = 0; k < n; k += LSH_LINE) __builtin_prefetch(row + k);
+    for (int k = 0; k < n; k += 16) __builtin_prefetch(row + k);
 #endif
 }
 

@@ -1,0 +1,42 @@
+"""Sketches of all neurons: their weights in few coordinates."""
+from cython.parallel cimport prange
+from libc.stdint cimport int32_t, int64_t
+
+import numpy as np
+
+from sklearn_lsh._kernels._views cimport LINE, PANEL
+
+
+cdef extern from "simd.h" nogil:
+    void lsh_detect()
+    void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
+    void lsh_dot(const float*, const float*, const int32_t*, int, int, float*)
+
+lsh_detect()
+
+
+def sketch(const float[:, :] W, const float[:, :, ::1] directions, const float[::1] rest,
+           int n_threads):
+    """W @ directions and W @ rest, bits independent of n_threads.
+
+    W : float32 (n_out, n_in), rows contiguous. directions : float32 (n_blocks, n_in, PANEL).
+    Returns float32 (n_out, n_blocks * PANEL) and (n_out,).
+    """
+    cdef Py_ssize_t n_out = W.shape[0], n_blocks = directions.shape[0], pair, block, j, k
+    cdef int n_in = W.shape[1]
+    cdef int64_t stride = W.strides[0] // sizeof(float)
+    cdef const float* w = &W[0, 0]
+    cdef float[:, ::1] out = np.empty((n_out, n_blocks * PANEL), dtype=np.float32)
+    cdef float[::1] at_rest = np.empty(n_out, dtype=np.float32)
+    cdef const float[::1] zeros = np.zeros(PANEL, dtype=np.float32)
+    cdef const int32_t[::1] lines = np.arange(n_in // LINE + 1, dtype=np.int32)
+    for pair in prange((n_out + 1) // 2, nogil=True, schedule="static", num_threads=n_threads):
+        # Two neurons share what is read of the directions; a last one alone goes twice.
+        j = 2 * pair
+        k = min(j + 1, n_out - 1)
+        for block in range(n_blocks):
+            lsh_score(&directions[block, 0, 0], w + j * stride, w + k * stride, n_in, &zeros[0],
+                      &out[j, block * PANEL], &out[k, block * PANEL])
+        lsh_dot(w + j * stride, &rest[0], &lines[0], n_in // LINE, n_in, &at_rest[j])
+        lsh_dot(w + k * stride, &rest[0], &lines[0], n_in // LINE, n_in, &at_rest[k])
+    return np.asarray(out), np.asarray(at_rest)
