@@ -26,7 +26,7 @@ class Rows:
     dense or a CSR matrix is therefore a view: only `start` and `length` are taken.
 
     Dense rows that kernels compute with begin on cache lines and list, in `lines` from
-    ``start[i] / LINE`` on, the `n_lines[i]` lines that are not zero throughout.
+    ``start[i] / LINE`` on, where the `n_lines[i]` lines begin that are not zero throughout.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Rows:
             length = np.zeros(n_rows, dtype=np.int32)
             return cls(start, length, np.zeros(n_rows * stride, dtype=np.int32), values, n_cols)
         length = np.full(n_rows, n_cols, dtype=np.int32)
-        lines = np.tile(np.arange(stride // LINE, dtype=np.int32), n_rows)
+        lines = np.tile(np.arange(0, stride, LINE, dtype=np.int32), n_rows)
         n_lines = np.full(n_rows, n_cols // LINE, dtype=np.int32)
         return cls(start, length, None, values, n_cols, lines, n_lines)
 

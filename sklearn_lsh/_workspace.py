@@ -8,7 +8,7 @@ PANEL = 32  # these two as in _kernels/_views.pxd
 TOGETHER = 8
 # Rows a thread takes at a time: what they share, weights of one neuron or panels of a sketch, is
 # fetched once for all of them, and they still fit into the second-level cache.
-BLOCK = 50
+BLOCK = 100
 # Lists of pairs take room for every neuron and block.
 MAX_BLOCKS_PER_THREAD = 4
 

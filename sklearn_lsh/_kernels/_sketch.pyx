@@ -29,7 +29,7 @@ def sketch(const float[:, :] W, const float[:, :, ::1] directions, const float[:
     cdef float[:, ::1] out = np.empty((n_out, n_blocks * PANEL), dtype=np.float32)
     cdef float[::1] at_rest = np.empty(n_out, dtype=np.float32)
     cdef const float[::1] zeros = np.zeros(PANEL, dtype=np.float32)
-    cdef const int32_t[::1] lines = np.arange(n_in // LINE + 1, dtype=np.int32)
+    cdef const int32_t[::1] lines = np.arange(0, n_in + 1, LINE, dtype=np.int32)
     for pair in prange((n_out + 1) // 2, nogil=True, schedule="static", num_threads=n_threads):
         # Two neurons share what is read of the directions; a last one alone goes twice.
         j = 2 * pair

@@ -23,7 +23,7 @@ cdef struct Row:                        # one example
     const int32_t* indices              # NULL: every column, in order
     const float* values
     int32_t length
-    const int32_t* lines                # dense: lines of LINE columns that are not zero throughout
+    const int32_t* lines                # dense: where lines begin that are not zero throughout
     int32_t n_lines
 
 

@@ -48,6 +48,9 @@ static void lsh_detect(void) {}
 typedef float lsh_f8 __attribute__((vector_size(32), aligned(4), may_alias));
 #define LSH_ADD8(sum, a, x) ((sum) += (a) * *(const lsh_f8 *)(x))
 #define LSH_ADD8V(sum, w, x) ((sum) += *(const lsh_f8 *)(w) * *(const lsh_f8 *)(x))
+#define LSH_ADD8G(sum, w, i, x)                                                                   \
+    ((sum) += (lsh_f8){(w)[(i)[0]], (w)[(i)[1]], (w)[(i)[2]], (w)[(i)[3]], (w)[(i)[4]],          \
+                       (w)[(i)[5]], (w)[(i)[6]], (w)[(i)[7]]} * *(const lsh_f8 *)(x))
 #define LSH_PLUS8(sum, other) ((sum) += (other))
 #define LSH_LANE(sum, t) ((sum)[t])
 #define LSH_UNROLL _Pragma("GCC unroll 8")
@@ -56,12 +59,14 @@ typedef struct { float lane[8]; } lsh_f8;
 #define LSH_EACH8 for (int i_ = 0; i_ < 8; i_++)
 #define LSH_ADD8(sum, a, x) do LSH_EACH8 (sum).lane[i_] += (a) * (x)[i_]; while (0)
 #define LSH_ADD8V(sum, w, x) do LSH_EACH8 (sum).lane[i_] += (w)[i_] * (x)[i_]; while (0)
+#define LSH_ADD8G(sum, w, i, x) do LSH_EACH8 (sum).lane[i_] += (w)[(i)[i_]] * (x)[i_]; while (0)
 #define LSH_PLUS8(sum, other) do LSH_EACH8 (sum).lane[i_] += (other).lane[i_]; while (0)
 #define LSH_LANE(sum, t) ((sum).lane[t])
 #define LSH_UNROLL
 #endif
 
-/* out = x; lists the lines of x that are not zero throughout, returns their number in *n_lines */
+/* out = x; lists the lines of x that are not zero throughout by their first columns, and gives their
+ * number */
 LSH_KERNEL(lsh_copy,
     (const float *LSH_RESTRICT x, int n, float *LSH_RESTRICT out, int32_t *LSH_RESTRICT lines,
      int32_t *LSH_RESTRICT n_lines),
@@ -74,7 +79,7 @@ LSH_KERNEL(lsh_copy,
             out[LSH_LINE * t + k] = x[LSH_LINE * t + k];
             any |= x[LSH_LINE * t + k] != 0;
         }
-        lines[count] = t;
+        lines[count] = LSH_LINE * t;
         count += any;
     }
     for (int k = n - n % LSH_LINE; k < n; k++) out[k] = x[k];
@@ -83,19 +88,17 @@ LSH_KERNEL(lsh_copy,
 
 /* *out = <w, x> */
 LSH_KERNEL(lsh_dot,
-    (const float *LSH_RESTRICT w, const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT lines,
-     int n_lines, int n, float *LSH_RESTRICT out),
+    (const float *LSH_RESTRICT w, const float *LSH_RESTRICT x, const int32_t *lines, int n_lines,
+     int n, float *LSH_RESTRICT out),
     (w, x, lines, n_lines, n, out), {
     lsh_f8 s0 = {0}; lsh_f8 s1 = {0}; lsh_f8 s2 = {0}; lsh_f8 s3 = {0};
     float sum = 0;
-    int t = 0;
-    for (; t + 4 <= n_lines; t += 4) {
-        const int a = LSH_LINE * lines[t], b = LSH_LINE * lines[t + 1];
-        const int c = LSH_LINE * lines[t + 2], d = LSH_LINE * lines[t + 3];
-        LSH_ADD8V(s0, w + a, x + a); LSH_ADD8V(s1, w + b, x + b);
-        LSH_ADD8V(s2, w + c, x + c); LSH_ADD8V(s3, w + d, x + d);
+    const int32_t *end = lines + n_lines;
+    for (; lines + 4 <= end; lines += 4) {
+        LSH_ADD8V(s0, w + lines[0], x + lines[0]); LSH_ADD8V(s1, w + lines[1], x + lines[1]);
+        LSH_ADD8V(s2, w + lines[2], x + lines[2]); LSH_ADD8V(s3, w + lines[3], x + lines[3]);
     }
-    for (; t < n_lines; t++) LSH_ADD8V(s0, w + LSH_LINE * lines[t], x + LSH_LINE * lines[t]);
+    for (; lines < end; lines++) LSH_ADD8V(s0, w + *lines, x + *lines);
     LSH_PLUS8(s0, s2); LSH_PLUS8(s1, s3); LSH_PLUS8(s0, s1);
     for (int k = n - n % LSH_LINE; k < n; k++) sum += w[k] * x[k];
     LSH_UNROLL
@@ -121,9 +124,20 @@ LSH_KERNEL(lsh_gather_dot,
     (const float *LSH_RESTRICT w, const int32_t *LSH_RESTRICT ids, const float *LSH_RESTRICT x, int n,
      float *LSH_RESTRICT out),
     (w, ids, x, n, out), {
+    lsh_f8 s0 = {0}; lsh_f8 s1 = {0};
     float sum = 0;
-    LSH_SIMD(omp simd reduction(+ : sum))
-    for (int k = 0; k < n; k++) sum += w[ids[k]] * x[k];
+    int k = 0;
+    for (; k + 16 <= n; k += 16) {
+        LSH_ADD8G(s0, w, ids + k, x + k); LSH_ADD8G(s1, w, ids + k + 8, x + k + 8);
+    }
+    if (k + 8 <= n) {
+        LSH_ADD8G(s0, w, ids + k, x + k);
+        k += 8;
+    }
+    for (; k < n; k++) sum += w[ids[k]] * x[k];
+    LSH_PLUS8(s0, s1);
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++) sum += LSH_LANE(s0, t) + LSH_LANE(s0, t + 4);
     *out = sum;
 })
 
@@ -164,16 +178,16 @@ LSH_KERNEL(lsh_scatter,
 static void lsh_sum_base(double *sums, double a, const float *x, const int32_t *lines, int n_lines,
                          int n) {
     for (int t = 0; t < n_lines; t++)
-        for (int k = LSH_LINE * lines[t]; k < LSH_LINE * (lines[t] + 1); k++) sums[k] += a * x[k];
+        for (int k = lines[t]; k < lines[t] + LSH_LINE; k++) sums[k] += a * x[k];
     for (int k = n - n % LSH_LINE; k < n; k++) sums[k] += a * x[k];
 }
 #ifdef LSH_AVX2
 LSH_AVX2 static void lsh_sum_avx2(double *sums, double a, const float *x, const int32_t *lines,
                                   int n_lines, int n) {
     const __m256d factor = _mm256_set1_pd(a);
-    for (int t = 0; t < n_lines; t++) {
-        double *LSH_RESTRICT to = sums + LSH_LINE * lines[t];
-        const float *LSH_RESTRICT from = x + LSH_LINE * lines[t];
+    for (const int32_t *end = lines + n_lines, *line = lines; line < end; line++) {
+        double *LSH_RESTRICT to = sums + *line;
+        const float *LSH_RESTRICT from = x + *line;
         LSH_UNROLL
         for (int k = 0; k < LSH_LINE; k += 4)
             _mm256_storeu_pd(to + k, _mm256_fmadd_pd(factor, _mm256_cvtps_pd(_mm_loadu_ps(from + k)),
@@ -306,7 +320,7 @@ LSH_KERNEL(lsh_project,
     if (!ids) {
         count = 0;
         for (int line = 0; line <= n_lines; line++) {
-            const int first = line < n_lines ? LSH_LINE * lines[line] : n - n % LSH_LINE;
+            const int first = line < n_lines ? lines[line] : n - n % LSH_LINE;
             const int last = line < n_lines ? first + LSH_LINE : n;
             for (int k = first; k < last; k++) {
                 uint32_t bits;

@@ -1,0 +1,172 @@
+"""docs/paper.md and its pictures from the records of paper.py."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def share(record):
+    """All multiplications of training as a share of the dense network's."""
+    cost = record["multiplications"]
+    return sum(n for kind, n in cost.items() if kind != "dense") / cost["dense"]
+
+
+def grouped(store, value, *names, **wanted):
+    """Values of all stored jobs that agree with `wanted`, by the named fields."""
+    groups = defaultdict(list)
+    for job, record in store.select(**wanted):
+        key = tuple(tuple(job[n]) if isinstance(job[n], list) else job[n] for n in names)
+        groups[key].append(value(record))
+    return groups
+
+
+def shown(values, scale=100, digits=2):
+    """Mean, spread and number of runs."""
+    if not values:
+        return "-"
+    spread = f" ± {scale * np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{scale * np.mean(values):.{digits}f}{spread} ({len(values)})"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)]) + "\n"
+
+
+def accuracy_section(store):
+    text = "## Accuracy and the share of active neurons\n\n"
+    text += "Test accuracy in %, mean ± standard deviation (number of seeds).\n\n"
+    found = grouped(
+        store, lambda r: r["accuracy"], "data", "widths", "method", "density", part="accuracy"
+    )
+    for data, widths in sorted({key[:2] for key in found}):
+        levels = sorted({key[3] for key in found if key[:2] == (data, widths)})
+        methods = dict.fromkeys(key[2] for key in found if key[:2] == (data, widths))
+        rows = [
+            [m, *(shown(found.get((data, widths, m, level), [])) for level in levels)]
+            for m in methods
+        ]
+        text += f"### {data}, {len(widths)} hidden layers of {widths[0]}\n\n"
+        text += table(["method", *(f"{100 * level:g} %" for level in levels)], rows) + "\n"
+        for method in methods:
+            means = [np.mean(found.get((data, widths, method, level), np.nan)) for level in levels]
+            if method == "dense":
+                plt.axhline(means[0], color="black", linestyle=":", label="dense")
+            else:
+                plt.plot(np.array(levels) * 100, means, marker="o", label=method)
+        name = f"paper_{data}_{len(widths)}.png"
+        finish(name, "active neurons (%)", "test accuracy", f"{data}, {len(widths)} hidden layers")
+        text += f"![accuracy]({name})\n\n"
+    return text
+
+
+def pareto_section(store):
+    for method, pairs in grouped(
+        store, lambda r: (share(r), r["accuracy"]), "method", part="accuracy", data="mnist"
+    ).items():
+        if method[0] != "dense":
+            plt.scatter(*np.array(pairs).T, label=method[0], s=12)
+    plt.xscale("log")
+    finish("paper_pareto.png", "multiplications of training / dense", "test accuracy", "MNIST")
+    return "## Accuracy and all multiplications, MNIST\n\n![Pareto](paper_pareto.png)\n\n"
+
+
+def depth_section(store):
+    found = grouped(store, lambda r: r["accuracy"], "widths", "method", part="depth")
+    dead = grouped(store, lambda r: r["dead"][-1] if "dead" in r else np.nan, "widths", "method",
+                   part="depth")  # fmt: skip
+    methods, depths = dict.fromkeys(k[1] for k in found), sorted({k[0] for k in found}, key=len)
+    rows = [[m, *(shown(found.get((d, m), [])) for d in depths)] for m in methods]
+    for m in methods:
+        means = [np.mean(found.get((d, m), np.nan)) for d in depths]
+        plt.plot([len(d) for d in depths], means, marker="o", label=m)
+    finish("paper_depth.png", "hidden layers", "test accuracy", "MNIST, 5 %, 5 epochs")
+    text = "## Depth\n\nMNIST, hidden layers of 1000, 5 %, 5 epochs: test accuracy in %.\n\n"
+    text += table(["method", *(f"{len(d)} layers" for d in depths)], rows)
+    text += (
+        "\nDead neurons of the last hidden layer, in % (in no active set of 5000 test rows).\n\n"
+    )
+    rows = [[m, *(shown(dead.get((d, m), []), digits=0) for d in depths)] for m in methods]
+    return (
+        text
+        + table(["method", *(f"{len(d)} layers" for d in depths)], rows)
+        + ("\n![depth](paper_depth.png)\n\n")
+    )
+
+
+def width_section(store):
+    def of(value):
+        return grouped(store, value, "method", "widths", part="width")
+
+    shares, seconds = of(share), of(lambda r: r["seconds"] / 60000 * 1e6)
+    predict, scores = of(lambda r: r["prediction_us"]), of(lambda r: r["accuracy"])
+    found = of(lambda r: r["recall"][0])
+    rows = [
+        [m, widths[0], shown(shares[m, widths], digits=3), f"{np.median(seconds[m, widths]):.1f}",
+         f"{np.median(predict[m, widths]):.1f}", shown(scores[m, widths]), shown(found[m, widths])]
+        for m, widths in sorted(shares)
+    ]  # fmt: skip
+    text = "## Width\n\nMNIST, one hidden layer, 100 neurons active, one epoch.\n\n"
+    text += table(
+        ["method", "width", "multiplications / dense (%)", "us / example, training",
+         "us / example, prediction", "accuracy (%)", "recall (%)"], rows,
+    )  # fmt: skip
+    for m in dict.fromkeys(m for m, _ in shares):
+        widths = sorted(w for n, w in shares if n == m)
+        if len(widths) > 1:
+            x = np.log([w[0] for w in widths])
+            slopes = [
+                np.polyfit(x, np.log([np.median(of_[m, w]) for w in widths]), 1)[0]
+                for of_ in (seconds, predict)
+            ]
+            text += f"\nExponent of time in width, {m}: {slopes[0]:.2f} training, "
+            text += f"{slopes[1]:.2f} prediction.\n"
+    return text + "\n"
+
+
+def recall_section(store):
+    rows = []
+    for job, record in store.select(part="recall"):
+        cost = record["multiplications"]
+        selection = sum(cost[k] for k in ("hashing", "ranking", "refresh")) / cost["dense"]
+        rows.append(
+            [job["family"], " / ".join(f"{100 * r:.1f}" for r in record["recall"]),
+             f"{100 * selection:.2f}", f"{100 * record['accuracy']:.2f}"]
+        )  # fmt: skip
+    text = "## Families\n\nMNIST, 2 x 1000, 5 %, three epochs, one seed.\n\n"
+    return text + table(
+        ["selector", "recall by layer (%)", "selection / dense (%)", "accuracy (%)"], rows
+    )
+
+
+def finish(name, x, y, title):
+    plt.xlabel(x)
+    plt.ylabel(y)
+    plt.title(title)
+    plt.legend(fontsize=8)
+    plt.tight_layout()
+    plt.savefig(DOCS / name, dpi=110)
+    plt.close()
+
+
+def write(store):
+    sections = {
+        "accuracy": (accuracy_section, pareto_section), "depth": (depth_section,),
+        "width": (width_section,), "recall": (recall_section,),
+    }  # fmt: skip
+    text = (
+        "# The paper's experiments\n\n`python benchmarks/paper.py`; what is missing has not been "
+    )
+    text += "run yet. Methods and data: the head of that file.\n\n"
+    for part, writers in sections.items():
+        if any(True for _ in store.select(part=part)):
+            text += "".join(writer(store) for writer in writers)
+    (DOCS / "paper.md").write_text(text)
+    print(DOCS / "paper.md")
