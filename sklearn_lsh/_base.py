@@ -164,6 +164,7 @@ class BaseLSHMLP(BaseEstimator):
     def _train(self, inputs, targets, weight, train, validation, cold, incremental):
         trainer, rng = self._trainer, self._random_state
         trainer.alpha = self.alpha
+        trainer.streaming = incremental
         self.loss_curve_ = list(self.loss_curve_)
         spent = self.n_multiplications_ = dict(self.n_multiplications_)
         if validation is None and self.best_loss_ is None:
@@ -230,6 +231,7 @@ class BaseLSHMLP(BaseEstimator):
         if best is not None:
             for layer, kept in zip(trainer.network.layers, best, strict=True):
                 layer.W[...], layer.b[...], layer.selector = kept
+            trainer.refreshed = None
         if not incremental:
             trainer.catch_up_now(workspace, spent)
             if not self.warm_start:

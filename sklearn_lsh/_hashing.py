@@ -7,6 +7,7 @@ and probes need not know which family they serve.
 """
 
 import heapq
+import warnings
 from functools import lru_cache
 
 import numpy as np
@@ -159,14 +160,18 @@ class Cells(HashFamily):
         n_codebooks = self.n_tables * self.n_hashes
         planes, shifts = [], []
         n_rows = min(len(vectors), self.SAMPLE * self.group)
-        vectors = np.asarray(vectors, dtype=np.float64)
         for _ in range(n_codebooks):
-            sample = vectors[self.rng.permutation(len(vectors))[:n_rows]]
+            sample = vectors[self.rng.permutation(len(vectors))[:n_rows]].astype(np.float64)
             start = sample[np.arange(self.group) % n_rows]
-            centroids, _ = kmeans2(sample, start, iter=self.N_ITER, minit="matrix", missing="warn")
+            with warnings.catch_warnings():
+                # A cell may be empty: fewer neurons than cells, or equal ones.
+                warnings.simplefilter("ignore", UserWarning)
+                centroids, _ = kmeans2(
+                    sample, start, iter=self.N_ITER, minit="matrix", check_finite=False
+                )
             planes.append(centroids.T)
             shifts.append(-0.5 * (centroids**2).sum(axis=1))
-        self.hyperplanes = np.hstack(planes).astype(np.float32)
+        self.hyperplanes = np.ascontiguousarray(np.hstack(planes), dtype=np.float32)
         self.key_shift = np.hstack(shifts).astype(np.float32)
         return n_codebooks * self.N_ITER * n_rows * self.group * vectors.shape[1]
 
@@ -194,24 +199,24 @@ MAX_ALTERNATIVES = 64
 
 
 @lru_cache(maxsize=64)
-def probe_sets(n_hashes, group, n_probes):
+def probe_sets(n_hashes, n_others, n_probes):
     """Sets of alternatives to a query's own hash values, the likeliest first.
 
-    Lv et al., "Multi-Probe LSH" (VLDB 2007), section 4.5: alternatives of a query are sorted by
-    how far behind the best value they are, and sets of their ranks are tried in the order of
-    expected squared distances, computed once. A set may hold two alternatives of one function; the
-    query skips it, so that there are more sets than probes.
+    Lv et al., "Multi-Probe LSH" (VLDB 2007), section 4.5: alternatives of a query (`n_others` to
+    each value) are sorted by how far behind the best value they are, and sets of their ranks are
+    tried in the order of expected squared distances, computed once. A set may hold two alternatives
+    of one function; the query skips it, so that there are more sets than probes.
 
     Returns
     -------
     ndarray of shape (n_sets, 2), int32
         Row 0 is the empty set; others are the set of an earlier row and one rank more.
     """
-    n_ranks = min(n_hashes * max(group - 1, 1), MAX_ALTERNATIVES)
-    n_sets = min(n_probes * (1 if group == 1 else 4), 2**n_ranks)
+    n_ranks = min(n_hashes * n_others, MAX_ALTERNATIVES)
+    n_sets = n_probes if n_others == 1 or n_hashes == 1 else 8 * n_probes
     cost = ndtri((1 + (np.arange(n_ranks) + 0.5) / n_ranks) / 2) ** 2
     numbers, sets, heap = {(): 0}, [(0, 0)], [(cost[0], (0,))]
-    while len(sets) < n_sets:
+    while heap and len(sets) < n_sets:
         total, ranks = heapq.heappop(heap)
         numbers[ranks] = len(sets)
         sets.append((numbers[ranks[:-1]], ranks[-1]))
@@ -219,5 +224,6 @@ def probe_sets(n_hashes, group, n_probes):
         if top + 1 < n_ranks:
             shifted = total - cost[top] + cost[top + 1]
             heapq.heappush(heap, (shifted, (*ranks[:-1], top + 1)))
-            heapq.heappush(heap, (total + cost[top + 1], (*ranks, top + 1)))
+            if len(ranks) < n_hashes:
+                heapq.heappush(heap, (total + cost[top + 1], (*ranks, top + 1)))
     return np.array(sets, dtype=np.int32)

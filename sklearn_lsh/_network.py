@@ -131,12 +131,12 @@ class Network:
         for layer in self.layers:
             spent["refresh"] += layer.selector.refresh(layer, n_threads)
 
-    def learn(self, flow, weight, memory, spent):
-        """Selectors follow their inputs; those of the first layer, the data, do not move."""
+    def learn(self, flow, weight, memory, spent, streaming):
+        """Selectors follow their inputs; those of the first layer move in a stream only."""
         for depth, (layer, inputs) in enumerate(zip(self.layers, flow[:-1], strict=True)):
             if layer.selector.is_dense:
                 continue
-            if depth == 0:
+            if depth == 0 and not streaming:
                 spent["refresh"] += layer.selector.turn(layer)
             else:
                 spent["refresh"] += layer.selector.learn(

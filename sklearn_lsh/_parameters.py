@@ -12,7 +12,7 @@ from sklearn_lsh._optimizers import SGD, Adagrad, Adam
 from sklearn_lsh._selectors import DenseSelector, make_selector
 
 SELECTORS = {"auto", "lsh", "sketch", "topk", "dense", "dropout", "adaptive_dropout"}
-MAX_TABLE_BYTES = 2**31
+MAX_TABLE_BYTES = 2**28
 
 
 def positive_integer():
@@ -90,8 +90,9 @@ def check_parameters(est):
     size = 4 * est.n_tables * (2**bits + 1)
     if {"lsh", "auto"} & set(per_layer(est, "selector")) and size > MAX_TABLE_BYTES:
         raise ValueError(
-            f"n_hashes={est.n_hashes} with n_tables={est.n_tables} needs {size / 2**30:.1f} GiB a "
-            f"layer for bucket offsets alone; {MAX_TABLE_BYTES / 2**30:.0f} GiB is the limit."
+            f"n_hashes={est.n_hashes} with n_tables={est.n_tables} and hash_function="
+            f"{est.hash_function!r} needs {size / 2**20:.0f} MiB a layer for bucket offsets alone; "
+            f"{MAX_TABLE_BYTES // 2**20} MiB is the limit."
         )
 
 

@@ -113,7 +113,7 @@ class SampledSelector(Selector):
 
     Uniform, or `adaptive`: drawn one after another with chances in proportion to the logistic
     function of the pre-activation (the standout of Ba & Frey 2013, at a fixed budget; keys of
-    Efraimidis & Spirakis 2006). Predictions use every neuron, times its chance of being kept.
+    Efraimidis & Spirakis 2006). Predictions use every neuron, times about its chance of being kept.
     """
 
     kind = 4
@@ -135,7 +135,7 @@ class SampledSelector(Selector):
 
 
 class ExpectedSelector(DenseSelector):
-    """Every neuron, times its chance of being in one of SampledSelector's sets."""
+    """Every neuron, times about its chance of being in one of SampledSelector's sets."""
 
     kind = 5
 
@@ -253,34 +253,34 @@ class TableSelector(Selector):
             self.sketched = SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
         n_dims = n_in if rank is None else rank
         self.mips = mips
-        # The offset of a neuron is one coordinate more, what equalises norms another.
+        # What equalises norms is one coordinate more, the offset of a neuron the last one.
         self.family = HASH_FAMILIES[hash_function](n_dims + 1 + mips, n_hashes, n_tables, seed)
         self.n_hashes, self.n_tables = n_hashes, n_tables
         self.group, self.is_signed = self.family.group, self.family.signed
         self.n_buckets = self.family.n_values**n_hashes
         self.n_probes = min(n_probes, self.n_buckets)
-        self.sets = probe_sets(n_hashes, self.group, self.n_probes)
+        self.sets = probe_sets(n_hashes, self.family.n_values - 1, self.n_probes)
         self.n_scores = n_tables * n_hashes * self.group
         self.rank = self.n_scores if rank is None else rank
         self.mean = np.zeros(n_in)
         self.fitted = False
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
+        self.fitted = False
         if self.sketched is not None:
             spent = self.sketched.learn(layer, inputs, weight, memory=memory, n_iter=n_iter)
             self.directions = self.sketched.directions
             self.mean = self.sketched.following.mean
-            self.fitted = False
             return spent
         self.mean = memory * self.mean + (1 - memory) * weighted_mean(inputs, weight)
         return inputs.shape[0] * inputs.shape[1]
 
     def turn(self, layer):
+        self.fitted = False
         if self.sketched is None:
             return 0
         spent = self.sketched.turn(layer)
         self.directions = self.sketched.directions
-        self.fitted = False
         return spent
 
     def refresh_cost(self):
@@ -308,7 +308,7 @@ class TableSelector(Selector):
         extra = [at_mean - at_mean.mean()]
         if self.mips:
             squares = np.einsum("ij,ij->i", vectors - shared, vectors - shared) + extra[0] ** 2
-            extra.append(np.sqrt(np.maximum(squares.max() - squares, 0)))
+            extra.insert(0, np.sqrt(np.maximum(squares.max() - squares, 0)))
         extra = np.column_stack(extra).astype(np.float32)
         if not self.fitted:
             spent += self.family.fit(np.hstack([vectors - shared, extra]))
@@ -321,8 +321,8 @@ class TableSelector(Selector):
             self.plane_start, self.plane_columns = entries.indptr, entries.indices
             self.plane_values = entries.data
         else:
-            self.directions = planes[:n_dims]
-        self.shift = planes[n_dims] - centre @ planes[:n_dims]
+            self.directions = np.ascontiguousarray(planes[:n_dims])
+        self.shift = planes[-1] - centre @ planes[:n_dims]
         scores = vectors @ planes[:n_dims] - shared @ planes[:n_dims] + extra @ planes[n_dims:]
         self.bucket_start, self.neurons = _tables.file_neurons(
             np.ascontiguousarray(scores + self.family.key_shift), self.n_tables, self.n_hashes,

@@ -42,6 +42,8 @@ class Trainer:
         self.gap = gap
         self.step = 0
         self.next_refresh = self.next_look = 1
+        self.refreshed = 0
+        self.streaming = False
         self.penalty = squared_norm(network)
 
     def begin(self, inputs, weight, workspace, spent):
@@ -121,9 +123,10 @@ class Trainer:
         if self.step < self.next_refresh:
             return
         if self.step >= self.next_look:
-            self.network.learn(*flow(), MEMORY, spent)
+            self.network.learn(*flow(), MEMORY, spent, self.streaming)
             self.next_look = self.step + min(LOOK_GAP, 1 + self.step // 2)
         self.network.refresh(spent, workspace.n_threads)
+        self.refreshed = self.step
         self.next_refresh = self.step + min(self.gap, 1 + self.step // 4)
 
     def forget_slots(self):
@@ -133,8 +136,9 @@ class Trainer:
 
     def catch_up_now(self, workspace, spent):
         """Leave the selectors in step with the weights."""
-        if self.next_refresh != self.step + 1:
+        if self.refreshed != self.step:
             self.network.refresh(spent, workspace.n_threads)
+            self.refreshed = self.step
 
 
 def refresh_gap(network, n_entries, sparse):

@@ -94,9 +94,12 @@ def naive_probes(h, signed, sets, n_probes):
         if len(row) == 1:
             others.append((size[k, 0] ** 2, k, 1 - value - value))
             continue
-        for g in np.delete(np.arange(len(row)), best):
+        for g in range(len(row)):
             other = 2 * g + (row[g] > 0) if signed else g
-            others.append(((size[k, best] - size[k, g]) ** 2, k, other - value))
+            if g != best:
+                others.append(((size[k, best] - size[k, g]) ** 2, k, other - value))
+            if signed:
+                others.append(((size[k, best] + size[k, g]) ** 2, k, (other ^ 1) - value))
     others.sort()
     members, probes = [[]], [int(values @ power)]
     for parent, rank in sets[1:]:
@@ -135,15 +138,15 @@ def test_candidates_are_those_of_the_likeliest_buckets(family, sketch, n_probes)
     assert differ <= 2  # scores that rounding puts in another order
 
 
-@pytest.mark.parametrize(("n_hashes", "group"), [(8, 1), (3, 8), (1, 32)])
-def test_probe_sets_are_likely_ones(n_hashes, group):
+@pytest.mark.parametrize(("n_hashes", "n_others"), [(8, 1), (3, 7), (1, 31)])
+def test_probe_sets_are_likely_ones(n_hashes, n_others):
     """In the mean, few sets that are tried are less likely than those that are not."""
     n_probes = 12
-    sets = probe_sets(n_hashes, group, n_probes)
-    assert len(sets) <= 4 * n_probes and tuple(sets[0]) == (0, 0)
+    sets = probe_sets(n_hashes, n_others, n_probes)
+    assert len(sets) >= n_probes and tuple(sets[0]) == (0, 0)
     assert all(parent < i for i, (parent, _) in enumerate(sets[1:], start=1))
     assert len({(int(p), int(r)) for p, r in sets[1:]}) == len(sets) - 1
-    if group == 1:
+    if n_others == 1:
         costs = np.sort(np.random.default_rng(0).normal(size=(200, n_hashes)) ** 2, axis=1)
         bits = (np.arange(2**n_hashes)[:, None] >> np.arange(n_hashes)) & 1
         tried = np.zeros((len(sets), n_hashes))
@@ -152,6 +155,64 @@ def test_probe_sets_are_likely_ones(n_hashes, group):
             tried[i, rank] = 1
         best = np.sort(costs @ bits.T, axis=1)[:, :n_probes]
         assert (costs @ tried.T).sum() < 1.2 * best.sum()
+
+
+@pytest.mark.parametrize("family", HASH_FAMILIES)
+@pytest.mark.parametrize("n_hashes", [1, 2])
+@pytest.mark.parametrize("n_probes", [2, 8, 16, 64])
+def test_as_many_buckets_are_probed_as_asked_for(family, n_hashes, n_probes):
+    selector = TableSelector(
+        40, 3000, 2999, False, 8, 0, hash_function=family, n_hashes=n_hashes, n_tables=1,
+        n_probes=n_probes, n_candidates=3000,
+    )  # fmt: skip
+    layer = make_layer("tables", n_out=3000)
+    layer.selector = selector
+    X = inputs_like(layer, 20)
+    ready(layer, X)
+    # One neuron in every bucket: the neurons found are the buckets probed.
+    n_buckets = selector.n_buckets
+    selector.bucket_start = np.minimum(np.arange(n_buckets + 1, dtype=np.int32)[None], 3000)
+    selector.bucket_start = np.ascontiguousarray(selector.bucket_start)
+    selector.neurons = np.arange(3000, dtype=np.int32)[None].copy()
+    found = [len(active) for active in select(layer, X)]
+    assert min(found) == max(found) == min(n_probes, n_buckets)
+
+
+def test_the_offset_is_in_every_sparse_function_with_mips_too():
+    for mips in (False, True):
+        selector = TableSelector(
+            400, 100, 5, False, None, 0, hash_function="sparse_simhash", n_hashes=6, n_tables=10,
+            n_probes=4, n_candidates=40, mips=mips,
+        )  # fmt: skip
+        assert (selector.family.hyperplanes[-1] != 0).all()
+        assert (selector.family.hyperplanes[-2] != 0).mean() < 0.3
+
+
+@pytest.mark.parametrize("sketch", [8, None])
+def test_cells_follow_the_weights(sketch):
+    layer = make_layer("tables", n_out=500)
+    layer.selector = TableSelector(
+        40, 500, 20, False, sketch, 0, hash_function="kmeans", n_hashes=1, n_tables=2, n_probes=4,
+        n_candidates=200,
+    )  # fmt: skip
+    X = inputs_like(layer)
+    ready(layer, X)
+    before = layer.selector.family.hyperplanes
+    layer.selector.refresh(layer, 1)
+    assert layer.selector.family.hyperplanes is before
+    layer.W[:] = np.random.default_rng(0).normal(size=layer.W.shape)
+    layer.selector.turn(layer)
+    layer.selector.refresh(layer, 1)
+    assert np.abs(layer.selector.family.hyperplanes - before).max() > 0.1
+
+
+def test_kernels_refuse_what_they_would_have_to_copy():
+    layer = make_layer("tables")
+    X = inputs_like(layer)
+    ready(layer, X)
+    layer.selector.directions = np.asfortranarray(layer.selector.directions)
+    with pytest.raises(ValueError, match="contiguous"):
+        select(layer, X)
 
 
 @pytest.mark.parametrize("sketch", [8, None])
@@ -172,7 +233,7 @@ def test_mips_makes_norms_equal(sketch, monkeypatch):
         recall = np.mean([np.isin(b, a).mean() for b, a in zip(best, active, strict=True)])
         assert recall > 0.6
     plain, equal = filed
-    np.testing.assert_array_equal(plain, equal[:, :-1])
+    np.testing.assert_array_equal(plain, np.delete(equal, -2, axis=1))
     norms = np.linalg.norm(equal, axis=1)
     np.testing.assert_allclose(norms, norms[0], rtol=1e-4)
 

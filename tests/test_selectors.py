@@ -7,7 +7,9 @@ import scipy.sparse as sp
 from contracts import KINDS, inputs_like, make_layer, ready, select
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
+from sklearn_lsh import LSHMLPClassifier
 from sklearn_lsh._layer import Layer
 from sklearn_lsh._selectors import TopKSelector, cheapest
 from sklearn_lsh._selectors import make_selector as by_name
@@ -106,7 +108,7 @@ def test_directions_follow_drifting_inputs():
         return np.mean([exact[i, a].mean() for i, a in enumerate(select(layer, X))])
 
     before = recall(new)
-    for _ in range(8):
+    for _ in range(25):
         layer.selector.learn(layer, new, np.ones(len(new)), memory=0.5)
     layer.selector.refresh(layer, 1)
     assert recall(new) > max(before, 0.9)
@@ -159,3 +161,40 @@ def test_auto_takes_more_than_it_gives_nowhere():
         for n in (64, 128, 500, 1000, 10_000, 100_000, 1_000_000)
     ]
     assert choices == sorted(choices) and choices[0] == 0 and choices[-1] == 3
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("selector", ["sketch", "lsh"])
+@pytest.mark.parametrize("max_iter", [1, 2, 3, 4, 7])
+def test_fit_ends_with_selectors_in_step(selector, max_iter, early_stopping):
+    X, y = load_digits(return_X_y=True)
+    est = LSHMLPClassifier(
+        (300,), selector=selector, sketch_size=16, max_iter=max_iter, batch_size=37,
+        early_stopping=early_stopping, random_state=0,
+    ).fit(X / 16, y)  # fmt: skip
+    before = est.predict_proba(X / 16)
+    layer = est._network.layers[0]
+    layer.selector.refresh(layer, 1)
+    np.testing.assert_array_equal(est.predict_proba(X / 16), before)
+
+
+@pytest.mark.filterwarnings("error:One of the clusters is empty")
+def test_fewer_neurons_than_cells_are_no_reason_to_warn():
+    X, y = load_digits(return_X_y=True)
+    LSHMLPClassifier(
+        (20,), selector="lsh", hash_function="kmeans", sketch_size=8, n_hashes=1, random_state=0,
+    ).partial_fit(X[:60] / 16, y[:60], classes=np.arange(10))  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_small_first_chunk_does_not_decide_the_directions():
+    X, y = load_digits(return_X_y=True)
+    scores = []
+    for first in (2, 1000):
+        est = LSHMLPClassifier((300,), selector="sketch", sketch_size=16, random_state=0)
+        est.partial_fit(X[:first] / 16, y[:first], classes=np.arange(10))
+        for _ in range(25):
+            est.partial_fit(X / 16, y)
+        scores.append(est.score(X / 16, y))
+    assert scores[0] > scores[1] - 0.02

@@ -25,6 +25,7 @@ cdef extern from "simd.h" nogil:
 lsh_detect()
 
 cdef float LEAK = 0.01
+cdef float TINY = 1e-26              # the least chance, as in _select.pyx
 
 
 cdef inline float activate(Activation kind, float z) noexcept nogil:
@@ -71,9 +72,10 @@ cdef void preactivations(const LayerView* layer, Row x, const int32_t* active, i
 
 
 cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept nogil:
-    """Every neuron, times its chance p_j = min(1, c s_j) of being among n_kept, sum_j p_j = n_kept.
+    """Every neuron, times p_j = min(1, c s_j) with sum_j p_j = n_kept.
 
-    s_j is the logistic function of the pre-activation, or 1.
+    s_j is the logistic function of the pre-activation, or 1: then p_j is the chance of being drawn;
+    else close to it, since draws without replacement even chances out.
     """
     cdef int n = layer.n_out, j, n_sure = -1, count
     cdef float c = 0, s
@@ -84,7 +86,7 @@ cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept n
         count = 0
         total = 0
         for j in range(n):
-            s = activate(LOGISTIC, out[j]) if layer.selector.adaptive else 1
+            s = max(activate(LOGISTIC, out[j]), TINY) if layer.selector.adaptive else 1
             if c * s >= 1:
                 count += 1
             else:
@@ -94,7 +96,7 @@ cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept n
         n_sure = count
         c = <float> ((layer.selector.n_kept - n_sure) / total)
     for j in range(n):
-        s = activate(LOGISTIC, out[j]) if layer.selector.adaptive else 1
+        s = max(activate(LOGISTIC, out[j]), TINY) if layer.selector.adaptive else 1
         out[j] = activate(layer.activation, out[j]) * min(c * s, <float> 1)
 
 

@@ -113,6 +113,10 @@ cdef int32_t read_table(const float* h, const SelectorView* selector,
                 if g != best:
                     gap = fabsf(h[best]) - fabsf(h[g]) if is_signed else h[best] - h[g]
                     consider(others, gap * gap, (value_of(h, g, is_signed) - value) * power, 1 << k)
+                if is_signed:
+                    gap = fabsf(h[best]) + fabsf(h[g])
+                    consider(others, gap * gap, ((value_of(h, g, True) ^ 1) - value) * power,
+                             1 << k)
         power *= 2 * group if is_signed else group
         h += group
     return bucket

@@ -2,11 +2,18 @@
 import numpy as np
 
 
+cdef object borrowed(array):
+    """The array, flat. A copy would be gone before it is used."""
+    if not array.flags.c_contiguous:
+        raise ValueError("kernels read contiguous arrays only")
+    return array.reshape(-1)
+
+
 cdef const float* floats(array) except? NULL:
     cdef const float[::1] flat
     if array is None or array.size == 0:
         return NULL
-    flat = array.reshape(-1)
+    flat = borrowed(array)
     return &flat[0]
 
 
@@ -14,7 +21,7 @@ cdef const int32_t* ints(array) except? NULL:
     cdef const int32_t[::1] flat
     if array is None or array.size == 0:
         return NULL
-    flat = array.reshape(-1)
+    flat = borrowed(array)
     return &flat[0]
 
 
