@@ -9,8 +9,8 @@ from libc.string cimport memset
 
 from sklearn_lsh._kernels._pairs cimport Run, n_runs, run_at, slot
 from sklearn_lsh._kernels._views cimport (
-    CACHE_LINE, EXPECTED, IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs,
-    Row, RowsView, row_at,
+    CACHE_LINE, EXPECTED, IDENTITY, LEAKY_RELU, LINE, LOGISTIC, RELU, TANH, Activation, LayerView,
+    Pairs, Row, RowsView, row_at,
 )
 
 
@@ -105,7 +105,7 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     """Outputs of the rows [first, first + n)."""
     cdef Run run
     cdef int32_t r
-    cdef Py_ssize_t row
+    cdef Py_ssize_t row, at
     cdef int p
     cdef float z, bias
     cdef const float* w
@@ -122,8 +122,14 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
             lsh_prefetch(w, layer.n_in)
         bias = layer.b[run.neuron]
         for p in range(run.n):
-            z = dot(w, row_at(inputs, run.rows[p])) + bias
-            out.values[out.start[run.rows[p]] + slot(run, p)] = activate(layer.activation, z)
+            row = run.rows[p]
+            at = inputs.start[row]
+            if inputs.indices == NULL:
+                lsh_dot(w, inputs.values + at, inputs.lines + at // LINE, inputs.n_lines[row],
+                        layer.n_in, &z)
+            else:
+                lsh_gather_dot(w, inputs.indices + at, inputs.values + at, inputs.length[row], &z)
+            out.values[out.start[row] + slot(run, p)] = activate(layer.activation, z + bias)
 
 
 cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
@@ -135,7 +141,7 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
     """
     cdef Run run
     cdef Row x
-    cdef Py_ssize_t row
+    cdef Py_ssize_t row, at
     cdef int32_t r, k
     cdef int p
     cdef float d
@@ -151,15 +157,15 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
         if below.indices != NULL and run.n * below.length[first] * CACHE_LINE > layer.n_in:
             lsh_prefetch(w, layer.n_in)
         for p in range(run.n):
-            d = deltas.values[deltas.start[run.rows[p]] + slot(run, p)]
+            row = run.rows[p]
+            d = deltas.values[deltas.start[row] + slot(run, p)]
+            at = below.start[row]
             if d == 0:
                 continue
-            x = row_at(below, run.rows[p])
-            target = out + below.start[run.rows[p]]
-            if x.indices == NULL:
-                lsh_axpy(target, d, w, x.length)
+            if below.indices == NULL:
+                lsh_axpy(out + at, d, w, below.length[row])
             else:
-                lsh_gather_axpy(target, d, w, x.indices, x.length)
+                lsh_gather_axpy(out + at, d, w, below.indices + at, below.length[row])
     if activation == IDENTITY:
         return
     for row in range(first, first + n):
