@@ -19,6 +19,7 @@ cdef extern from "simd.h" nogil:
     void lsh_masks(const unsigned char*, int, int, uint64_t*, uint64_t*)
     void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
     void lsh_range(const float*, int, float*)
+    void lsh_count(const unsigned char*, int, unsigned char, int*)
     void lsh_bins(const float*, int, float, float, unsigned char*)
     int LSH_LOWEST_BIT(uint64_t)
 
@@ -43,43 +44,37 @@ cdef int list_bits(uint64_t* words, int n_words, int32_t* ids) noexcept nogil:
     return count
 
 
-cdef int histogram_edge(const float* scores, int n, int* left, Scratch* scratch) noexcept nogil:
+cdef int edge_bin(const float* scores, int n, int* left, Scratch* scratch) noexcept nogil:
     """Bin the scores; return the bin in which the left-th largest falls (-1: no bins to be had).
 
-    left becomes the number still to be taken from that bin.
+    left becomes the number still to be taken from that bin. Bisection: counting bytes at or above a
+    bin takes a few instructions for dozens of them, and no branch depends on one.
     """
-    cdef int counts[4][N_BINS]
     cdef float bounds[2]
     cdef float scale
-    cdef int i, b, target = N_BINS
+    cdef int low = 0, high = N_BINS, mid, count, above = 0
     lsh_range(scores, n, bounds)
     scale = <float> (N_BINS / (<double> bounds[1] - bounds[0]))
     if not (scale > 0 and scale < 1e30):
         return -1
     lsh_bins(scores, n, bounds[0], scale, scratch.bins)
-    memset(counts, 0, sizeof(counts))
-    for i in range(0, n - 3, 4):
-        # Four tables: equal bins in a row do not wait for each other.
-        counts[0][scratch.bins[i]] += 1
-        counts[1][scratch.bins[i + 1]] += 1
-        counts[2][scratch.bins[i + 2]] += 1
-        counts[3][scratch.bins[i + 3]] += 1
-    for i in range(n & ~3, n):
-        counts[0][scratch.bins[i]] += 1
-    while target > 0:
-        target -= 1
-        b = counts[0][target] + counts[1][target] + counts[2][target] + counts[3][target]
-        if b >= left[0]:
-            return target
-        left[0] -= b
-    return 0
+    while high - low > 1:
+        mid = (low + high) >> 1
+        lsh_count(scratch.bins, n, <unsigned char> mid, &count)
+        if count >= left[0]:
+            low = mid
+        else:
+            high = mid
+            above = count
+    left[0] -= above
+    return low
 
 
 cdef int top_k(float* scores, int n, int k, int32_t* ids, Scratch* scratch) noexcept nogil:
     """Positions of the k largest scores, ascending; ties go to the lower position.
 
-    A histogram tells which scores are in, which are out and which are on the edge; only the edge
-    is looked at again. No branch depends on a single score. Room for whole words of 64 in
+    Bins tell which scores are in, which are out and which are on the edge; only the edge is looked
+    at again. No branch depends on a single score. Room for whole words of 64 in
     scratch.bins; scratch.seen and scratch.edge_bits are zero before and after.
     """
     cdef int i, target, n_edge, best, left = k, n_words = (n + 63) >> 6
@@ -89,7 +84,7 @@ cdef int top_k(float* scores, int n, int k, int32_t* ids, Scratch* scratch) noex
         for i in range(n):
             ids[i] = i
         return n
-    target = histogram_edge(scores, n, &left, scratch)
+    target = edge_bin(scores, n, &left, scratch)
     if target < 0:
         for i in range(k):
             ids[i] = i
@@ -102,7 +97,7 @@ cdef int top_k(float* scores, int n, int k, int32_t* ids, Scratch* scratch) noex
     for i in range(n_edge):
         values[i] = scores[edge[i]]
     while n_edge > FEW:
-        target = histogram_edge(values, n_edge, &left, scratch)
+        target = edge_bin(values, n_edge, &left, scratch)
         if target < 0:
             n_edge = left
             break

@@ -273,6 +273,31 @@ LSH_KERNEL(lsh_bins,
     }
 })
 
+#if defined(__GNUC__)
+typedef uint8_t lsh_b32 __attribute__((vector_size(32), aligned(1), may_alias));
+#define LSH_COUNT32(part, x, t) ((part) -= (lsh_b32)(*(const lsh_b32 *)(x) >= (t)))
+#define LSH_BYTE(part, i) ((part)[i])
+#else
+typedef struct { uint8_t lane[32]; } lsh_b32;
+#define LSH_COUNT32(part, x, t) do for (int i_ = 0; i_ < 32; i_++) (part).lane[i_] += (x)[i_] >= (t); while (0)
+#define LSH_BYTE(part, i) ((part).lane[i])
+#endif
+
+/* *count = how many of n bytes are at least t */
+LSH_KERNEL(lsh_count, (const uint8_t *bins, int n, uint8_t t, int *count), (bins, n, t, count), {
+    int total = 0;
+    int k = 0;
+    while (n - k >= 32) {
+        /* A lane holds 255. */
+        const int stop = n - k < 32 * 255 ? n - 31 : k + 32 * 255;
+        lsh_b32 part = {0};
+        for (; k < stop; k += 32) LSH_COUNT32(part, bins + k, t);
+        for (int i = 0; i < 32; i++) total += LSH_BYTE(part, i);
+    }
+    for (; k < n; k++) total += bins[k] >= t;
+    *count = total;
+})
+
 /* Bit k of above: bins[k] > target; bit k of edge: bins[k] == target. Whole words of 64. */
 static void lsh_masks_base(const uint8_t *bins, int n_words, int target, uint64_t *above,
                            uint64_t *edge) {
