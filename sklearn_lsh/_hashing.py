@@ -36,6 +36,10 @@ class HashFamily:
         Scores per function.
     signed : bool
         Whether the best is the largest in absolute value, and its sign a part of the hash value.
+    sparse : bool
+        Whether most entries of the hyperplanes are zero.
+    adapts : bool
+        Whether `fit` changes the functions.
     n_values : int
         Values a function takes.
     """
@@ -43,6 +47,7 @@ class HashFamily:
     group = 1
     signed = True
     sparse = False
+    adapts = False
     key_shift = np.float32(0)
 
     def __init__(self, n_dims, n_hashes, n_tables, seed):
@@ -152,6 +157,7 @@ class Cells(HashFamily):
 
     group = 32
     signed = False
+    adapts = True
     N_ITER = 4
     # Vectors for every centroid that k-means looks at, at most.
     SAMPLE = 64

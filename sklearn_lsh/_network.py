@@ -108,7 +108,7 @@ class Network:
     def prepare(self, inputs, weight, workspace, spent):
         """First look at the data: every selector learns the inputs its layer will see."""
         for depth, layer in enumerate(self.layers):
-            if layer.selector.is_dense:
+            if not layer.selector.learns:
                 continue
             x = inputs.to_matrix() if depth == 0 else self.outputs(depth, inputs, workspace)
             spent["refresh"] += layer.selector.learn(layer, x, weight, n_iter=4)
@@ -134,7 +134,7 @@ class Network:
     def learn(self, flow, weight, memory, spent, streaming):
         """Selectors follow their inputs; those of the first layer move in a stream only."""
         for depth, (layer, inputs) in enumerate(zip(self.layers, flow[:-1], strict=True)):
-            if layer.selector.is_dense:
+            if not layer.selector.learns:
                 continue
             if depth == 0 and not streaming:
                 spent["refresh"] += layer.selector.turn(layer)

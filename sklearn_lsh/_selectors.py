@@ -28,6 +28,7 @@ class Selector:
     """
 
     is_dense = False
+    learns = False  # whether it looks at the layer's inputs
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
     is_signed = adaptive = False
     draw = n_kept = 0
@@ -99,6 +100,7 @@ class TopKSelector(Selector):
     """Winner take all by the exact pre-activation: the oracle of the others."""
 
     kind = 1
+    learns = True
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         self.mean = weighted_mean(inputs, weight)
@@ -122,7 +124,6 @@ class SampledSelector(Selector):
         super().__init__(n_in, n_out, n_active)
         self.adaptive = adaptive
         self.draw = seed << 40
-        self.mean = np.zeros(n_in)
 
     def advance(self):
         self.draw += 1
@@ -170,6 +171,7 @@ class SketchSelector(Selector):
     """
 
     kind = 2
+    learns = True
     OVERSAMPLING = 2
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed):
@@ -243,6 +245,7 @@ class TableSelector(Selector):
     """
 
     kind = 3
+    learns = True
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, *, hash_function, n_hashes,
                  n_tables, n_probes, n_candidates, mips=False):  # fmt: skip
@@ -263,10 +266,17 @@ class TableSelector(Selector):
         self.n_scores = n_tables * n_hashes * self.group
         self.rank = self.n_scores if rank is None else rank
         self.mean = np.zeros(n_in)
-        self.fitted = False
+        # Entries of the hyperplanes that take part in a product.
+        planes = self.family.hyperplanes
+        self.n_entries = np.count_nonzero(planes) if self.family.sparse else planes.size
+        if rank is None and self.family.sparse:
+            entries = sp.csr_matrix(planes[:n_in])
+            self.plane_start, self.plane_columns = entries.indptr, entries.indices
+            self.plane_values = entries.data
+        self.fitted = not self.family.adapts
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
-        self.fitted = False
+        self.fitted = not self.family.adapts
         if self.sketched is not None:
             spent = self.sketched.learn(layer, inputs, weight, memory=memory, n_iter=n_iter)
             self.directions = self.sketched.directions
@@ -276,7 +286,7 @@ class TableSelector(Selector):
         return inputs.shape[0] * inputs.shape[1]
 
     def turn(self, layer):
-        self.fitted = False
+        self.fitted = not self.family.adapts
         if self.sketched is None:
             return 0
         spent = self.sketched.turn(layer)
@@ -287,12 +297,6 @@ class TableSelector(Selector):
         if self.sketched is None:
             return self.n_out * (self.n_in + self.n_entries)
         return self.sketched.refresh_cost() + self.n_out * (self.rank + 1) * self.n_scores
-
-    @property
-    def n_entries(self):
-        """Entries of the hyperplanes that take part in a product."""
-        planes = self.family.hyperplanes
-        return np.count_nonzero(planes) if self.family.sparse else planes.size
 
     def refresh(self, layer, n_threads):
         mean, spent = self.mean.astype(np.float32), self.refresh_cost()
@@ -316,11 +320,7 @@ class TableSelector(Selector):
         planes, n_dims = self.family.hyperplanes, vectors.shape[1]
         if self.sketched is not None:
             self.hyperplanes = np.ascontiguousarray(planes[:n_dims])
-        elif self.family.sparse:
-            entries = sp.csr_matrix(planes[:n_dims])
-            self.plane_start, self.plane_columns = entries.indptr, entries.indices
-            self.plane_values = entries.data
-        else:
+        elif not self.family.sparse:
             self.directions = np.ascontiguousarray(planes[:n_dims])
         self.shift = planes[-1] - centre @ planes[:n_dims]
         scores = vectors @ planes[:n_dims] - shared @ planes[:n_dims] + extra @ planes[n_dims:]

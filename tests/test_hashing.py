@@ -18,9 +18,11 @@ def file(functions, vectors):
     )
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "n_hashes"),
+    [*((f, k) for f in FAMILIES for k in (1, 2)), ("simhash", 4), ("sparse_simhash", 4)],
+)
 @pytest.mark.parametrize("cosine", [-0.5, 0.0, 0.3, 0.7, 0.95])
-@pytest.mark.parametrize("n_hashes", [1, 2])
 def test_collision_probability(family, cosine, n_hashes):
     n_tables, n_dims = 2000, 400
     functions = HASH_FAMILIES[family](n_dims, n_hashes, n_tables, 0)
@@ -135,7 +137,7 @@ def test_candidates_are_those_of_the_likeliest_buckets(family, sketch, n_probes)
                 a, b = selector.bucket_start[table, bucket : bucket + 2]
                 expected |= set(selector.neurons[table, a:b].tolist())
         differ += expected != set(found.tolist()) and len(expected) < 150
-    assert differ <= 2  # scores that rounding puts in another order
+    assert differ == 0
 
 
 @pytest.mark.parametrize(("n_hashes", "n_others"), [(8, 1), (3, 7), (1, 31)])
@@ -226,6 +228,8 @@ def test_mips_makes_norms_equal(sketch, monkeypatch):
             40, 1000, 20, False, sketch, 0, hash_function="simhash", n_hashes=6, n_tables=20,
             n_probes=4, n_candidates=1000, mips=mips,
         )  # fmt: skip
+        selector.fitted = False
+        monkeypatch.setattr(selector.family, "adapts", True)
         monkeypatch.setattr(selector.family, "fit", lambda vectors: filed.append(vectors) or 0)
         X = inputs_like(layer, 200)
         best = np.argsort(-(X @ layer.W.T + layer.b), axis=1)[:, :20]

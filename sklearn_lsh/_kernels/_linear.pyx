@@ -4,19 +4,19 @@ Neuron by neuron: its weights are fetched once for all rows of the block that ho
 row run in the order of its neurons, so that no bit depends on the blocks.
 """
 from libc.math cimport expf, tanhf
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
 from sklearn_lsh._kernels._pairs cimport Run, n_runs, run_at, slot
 from sklearn_lsh._kernels._views cimport (
-    CACHE_LINE, EXPECTED, IDENTITY, LEAKY_RELU, LINE, LOGISTIC, RELU, TANH, Activation, LayerView,
-    Pairs, Row, RowsView, row_at,
+    EXPECTED, IDENTITY, LEAKY_RELU, LINE, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs, Row,
+    RowsView, row_at,
 )
 
 
 cdef extern from "simd.h" nogil:
     void lsh_detect()
-    void lsh_prefetch(const float*, int)
+    void lsh_prefetch(const float*, int, int64_t)
     void lsh_dot(const float*, const float*, const int32_t*, int, int, float*)
     void lsh_gather_dot(const float*, const int32_t*, const float*, int, float*)
     void lsh_axpy(float*, float, const float*, int)
@@ -118,8 +118,8 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
         if run.n == 0:
             continue
         w = layer.W + run.neuron * layer.stride
-        if inputs.indices != NULL and run.n * inputs.length[first] * CACHE_LINE > layer.n_in:
-            lsh_prefetch(w, layer.n_in)
+        if inputs.indices != NULL:
+            lsh_prefetch(w, layer.n_in, <int64_t> run.n * inputs.length[first])
         bias = layer.b[run.neuron]
         for p in range(run.n):
             row = run.rows[p]
@@ -154,8 +154,8 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
         if run.n == 0:
             continue
         w = layer.W + run.neuron * layer.stride
-        if below.indices != NULL and run.n * below.length[first] * CACHE_LINE > layer.n_in:
-            lsh_prefetch(w, layer.n_in)
+        if below.indices != NULL:
+            lsh_prefetch(w, layer.n_in, <int64_t> run.n * below.length[first])
         for p in range(run.n):
             row = run.rows[p]
             d = deltas.values[deltas.start[row] + slot(run, p)]

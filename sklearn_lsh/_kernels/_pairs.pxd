@@ -1,4 +1,3 @@
-from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
 
 from sklearn_lsh._kernels._views cimport Pairs, RowsView

@@ -12,14 +12,14 @@ from libc.stdlib cimport free, malloc
 import numpy as np
 
 from sklearn_lsh._kernels._views cimport (
-    ADAM, CACHE_LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView,
+    ADAM, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView,
     layer_view, pairs_view, row_at, rows_view, scratch_views, step_view,
 )
 
 
 cdef extern from "simd.h" nogil:
     void lsh_detect()
-    void lsh_prefetch(const float*, int)
+    void lsh_prefetch(const float*, int, int64_t)
     void lsh_sum(double*, double, const float*, const int32_t*, int, int)
     void lsh_take_sums(double*, double, float*, int)
     void lsh_scatter(double*, double, const int32_t*, const float*, int, int32_t*, int*)
@@ -44,7 +44,7 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
                        const int32_t* examples, const double* deltas, int n_pairs,
                        const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil:
     """Step neuron j on the examples whose active set holds it; return the entries touched."""
-    cdef int64_t at = j * layer.stride
+    cdef int64_t at = j * layer.stride, n_reads
     cdef int n = layer.n_in, p, k
     cdef int32_t c
     cdef float* w = layer.W + at
@@ -69,11 +69,11 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
         step_entries(w, s0, s1, g, n, step, decay)
         return n
     # The touched entries are stepped side by side: a mask over the whole row costs more.
-    if n < n_pairs * x.length[examples[0]] * CACHE_LINE:
-        lsh_prefetch(w, n)
-        lsh_prefetch(s0, n)
-        if s1 != NULL:
-            lsh_prefetch(s1, n)
+    n_reads = <int64_t> n_pairs * x.length[examples[0]]
+    lsh_prefetch(w, n, n_reads)
+    lsh_prefetch(s0, n, n_reads)
+    if s1 != NULL:
+        lsh_prefetch(s1, n, n_reads)
     n = 0
     for p in range(n_pairs):
         row = row_at(x, examples[p])

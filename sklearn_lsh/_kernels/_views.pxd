@@ -7,7 +7,6 @@ cdef enum:
     PANEL = 32          # neurons scored together; the width of one block of a sketch
     TOGETHER = 8        # examples scored while a panel is in the cache
     LINE = 8            # columns of a dense row that may be blank together, as in simd.h
-    CACHE_LINE = 16     # floats
 
 cdef enum Activation:
     RELU, LEAKY_RELU, TANH, LOGISTIC, IDENTITY

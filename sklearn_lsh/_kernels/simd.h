@@ -106,10 +106,12 @@ LSH_KERNEL(lsh_dot,
     *out = sum;
 })
 
-/* Ask for a row that is about to be read through index lists. */
-static inline void lsh_prefetch(const float *row, int n) {
+/* Ask for a row of n floats that is about to be read through index lists, n_reads entries in all: if
+ * that is most of its cache lines. */
+static inline void lsh_prefetch(const float *row, int n, int64_t n_reads) {
 #if defined(__GNUC__)
-    for (int k = 0; k < n; k += 16) __builtin_prefetch(row + k);
+    if (n_reads * 16 > n)
+        for (int k = 0; k < n; k += 16) __builtin_prefetch(row + k);
 #endif
 }
 
