@@ -63,7 +63,7 @@ extensions = [
     Extension(
         f"sklearn_lsh._kernels.{path.stem}",
         [str(path)],
-        depends=[str(KERNELS / "simd.h")],
+        depends=[str(path) for path in KERNELS.glob("*.h")],
         include_dirs=[str(KERNELS)],
     )
     for path in sorted(KERNELS.glob("*.pyx"))

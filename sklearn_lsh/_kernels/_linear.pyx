@@ -14,7 +14,7 @@ from sklearn_lsh._kernels._views cimport (
 )
 
 
-cdef extern from "simd.h" nogil:
+cdef extern from "products.h" nogil:
     void lsh_detect()
     void lsh_prefetch(const float*, int, int64_t)
     void lsh_dot(const float*, const float*, const int32_t*, int, int, float*)

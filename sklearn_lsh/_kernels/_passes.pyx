@@ -16,7 +16,7 @@ from sklearn_lsh._kernels._views cimport (
 )
 
 
-cdef extern from "simd.h" nogil:
+cdef extern from "products.h" nogil:
     void lsh_detect()
     void lsh_copy(const float*, int, float*, int32_t*, int32_t*)
 

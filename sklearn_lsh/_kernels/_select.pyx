@@ -11,13 +11,15 @@ from sklearn_lsh._kernels._views cimport (
 )
 
 
-cdef extern from "simd.h" nogil:
-    void lsh_detect()
+cdef extern from "products.h" nogil:
     void lsh_dot4(const float*, const float*, const float*, const float*, const float*, int, float*)
     void lsh_project(const float*, const int32_t*, const int32_t*, int, int, const float*, int,
                      float*, int32_t*, int*)
-    void lsh_masks(const unsigned char*, int, int, uint64_t*, uint64_t*)
     void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
+
+cdef extern from "selection.h" nogil:
+    void lsh_detect()
+    void lsh_masks(const unsigned char*, int, int, uint64_t*, uint64_t*)
     void lsh_range(const float*, int, float*)
     void lsh_count(const unsigned char*, int, unsigned char, int*)
     void lsh_bins(const float*, int, float, float, unsigned char*)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_lsh._kernels._views cimport LINE, PANEL
 
 
-cdef extern from "simd.h" nogil:
+cdef extern from "products.h" nogil:
     void lsh_detect()
     void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
     void lsh_dot(const float*, const float*, const int32_t*, int, int, float*)

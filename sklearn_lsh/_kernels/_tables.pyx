@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_lsh._kernels._views cimport Scratch, SelectorView
 
 
-cdef extern from "simd.h" nogil:
+cdef extern from "products.h" nogil:
     void lsh_detect()
     void lsh_axpy(float*, float, const float*, int)
 

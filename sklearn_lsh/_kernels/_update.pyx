@@ -17,7 +17,7 @@ from sklearn_lsh._kernels._views cimport (
 )
 
 
-cdef extern from "simd.h" nogil:
+cdef extern from "updates.h" nogil:
     void lsh_detect()
     void lsh_prefetch(const float*, int, int64_t)
     void lsh_sum(double*, double, const float*, const int32_t*, int, int)

@@ -1,0 +1,165 @@
+/* Rows times weights: dense rows by lines, sparse rows by index lists, panels of a sketch. */
+#ifndef SKLEARN_LSH_PRODUCTS_H
+#define SKLEARN_LSH_PRODUCTS_H
+
+#include "simd.h"
+
+/* out = x; lists the lines of x that are not zero throughout by their first columns, and gives their
+ * number */
+LSH_KERNEL(lsh_copy,
+    (const float *LSH_RESTRICT x, int n, float *LSH_RESTRICT out, int32_t *LSH_RESTRICT lines,
+     int32_t *LSH_RESTRICT n_lines),
+    (x, n, out, lines, n_lines), {
+    int count = 0;
+    for (int t = 0; t < n / LSH_LINE; t++) {
+        int any = 0;
+        LSH_SIMD(omp simd reduction(| : any))
+        for (int k = 0; k < LSH_LINE; k++) {
+            out[LSH_LINE * t + k] = x[LSH_LINE * t + k];
+            any |= x[LSH_LINE * t + k] != 0;
+        }
+        lines[count] = LSH_LINE * t;
+        count += any;
+    }
+    for (int k = n - n % LSH_LINE; k < n; k++) out[k] = x[k];
+    *n_lines = count;
+})
+
+/* *out = <w, x> */
+LSH_KERNEL(lsh_dot,
+    (const float *LSH_RESTRICT w, const float *LSH_RESTRICT x, const int32_t *lines, int n_lines,
+     int n, float *LSH_RESTRICT out),
+    (w, x, lines, n_lines, n, out), {
+    lsh_f8 s0 = {0}; lsh_f8 s1 = {0}; lsh_f8 s2 = {0}; lsh_f8 s3 = {0};
+    float sum = 0;
+    const int32_t *end = lines + n_lines;
+    for (; lines + 4 <= end; lines += 4) {
+        LSH_ADD8V(s0, w + lines[0], x + lines[0]); LSH_ADD8V(s1, w + lines[1], x + lines[1]);
+        LSH_ADD8V(s2, w + lines[2], x + lines[2]); LSH_ADD8V(s3, w + lines[3], x + lines[3]);
+    }
+    for (; lines < end; lines++) LSH_ADD8V(s0, w + *lines, x + *lines);
+    LSH_PLUS8(s0, s2); LSH_PLUS8(s1, s3); LSH_PLUS8(s0, s1);
+    for (int k = n - n % LSH_LINE; k < n; k++) sum += w[k] * x[k];
+    LSH_UNROLL
+    for (int k = 0; k < 4; k++) sum += LSH_LANE(s0, k) + LSH_LANE(s0, k + 4);
+    *out = sum;
+})
+
+/* *out = sum_k w[ids[k]] x[k] */
+LSH_KERNEL(lsh_gather_dot,
+    (const float *LSH_RESTRICT w, const int32_t *LSH_RESTRICT ids, const float *LSH_RESTRICT x, int n,
+     float *LSH_RESTRICT out),
+    (w, ids, x, n, out), {
+    lsh_f8 s0 = {0}; lsh_f8 s1 = {0};
+    float sum = 0;
+    int k = 0;
+    for (; k + 16 <= n; k += 16) {
+        LSH_ADD8G(s0, w, ids + k, x + k); LSH_ADD8G(s1, w, ids + k + 8, x + k + 8);
+    }
+    if (k + 8 <= n) {
+        LSH_ADD8G(s0, w, ids + k, x + k);
+        k += 8;
+    }
+    for (; k < n; k++) sum += w[ids[k]] * x[k];
+    LSH_PLUS8(s0, s1);
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++) sum += LSH_LANE(s0, t) + LSH_LANE(s0, t + 4);
+    *out = sum;
+})
+
+/* out += a x */
+LSH_KERNEL(lsh_axpy, (float *LSH_RESTRICT out, float a, const float *LSH_RESTRICT x, int n),
+    (out, a, x, n), {
+    LSH_SIMD(omp simd)
+    for (int k = 0; k < n; k++) out[k] += a * x[k];
+})
+
+/* out[k] += a w[ids[k]] */
+LSH_KERNEL(lsh_gather_axpy,
+    (float *LSH_RESTRICT out, float a, const float *LSH_RESTRICT w, const int32_t *LSH_RESTRICT ids,
+     int n),
+    (out, a, w, ids, n), {
+    LSH_SIMD(omp simd)
+    for (int k = 0; k < n; k++) out[k] += a * w[ids[k]];
+})
+
+/* out[t] = <w[t], q>, t = 0..3 */
+LSH_KERNEL(lsh_dot4,
+    (const float *LSH_RESTRICT w0, const float *LSH_RESTRICT w1, const float *LSH_RESTRICT w2,
+     const float *LSH_RESTRICT w3, const float *LSH_RESTRICT q, int n, float *LSH_RESTRICT out),
+    (w0, w1, w2, w3, q, n, out), {
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    LSH_SIMD(omp simd reduction(+ : s0, s1, s2, s3))
+    for (int k = 0; k < n; k++) {
+        s0 += w0[k] * q[k]; s1 += w1[k] * q[k]; s2 += w2[k] * q[k]; s3 += w3[k] * q[k];
+    }
+    out[0] = s0; out[1] = s1; out[2] = s2; out[3] = s3;
+})
+
+/* out0[t] = start[t] + sum_k q0[k] panel[32 k + t], out1 with q1, t = 0..31: from registers */
+LSH_KERNEL(lsh_score,
+    (const float *LSH_RESTRICT panel, const float *LSH_RESTRICT q0, const float *LSH_RESTRICT q1,
+     int r, const float *LSH_RESTRICT start, float *LSH_RESTRICT out0, float *LSH_RESTRICT out1),
+    (panel, q0, q1, r, start, out0, out1), {
+    lsh_f8 sum0[4] = {0};
+    lsh_f8 sum1[4] = {0};
+    for (int k = 0; k < r; k++, panel += 32) {
+        const float a0 = q0[k], a1 = q1[k];
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++) {
+            LSH_ADD8(sum0[t], a0, panel + 8 * t);
+            LSH_ADD8(sum1[t], a1, panel + 8 * t);
+        }
+    }
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++)
+        for (int i = 0; i < 8; i++) {
+            out0[8 * t + i] = LSH_LANE(sum0[t], i) + start[8 * t + i];
+            out1[8 * t + i] = LSH_LANE(sum1[t], i) + start[8 * t + i];
+        }
+})
+
+/* q[0..r) = sum over the entries x[k] of x[k] * rows[id_k * r + 0..r). Of a dense row, the non-zero
+ * entries are listed in `kept` first. Gives the number of entries used. */
+LSH_KERNEL(lsh_project,
+    (const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT ids,
+     const int32_t *LSH_RESTRICT lines, int n_lines, int n, const float *LSH_RESTRICT rows, int r,
+     float *LSH_RESTRICT q, int32_t *LSH_RESTRICT kept, int *LSH_RESTRICT used),
+    (x, ids, lines, n_lines, n, rows, r, q, kept, used), {
+    int count = n, t = 0;
+    if (!ids) {
+        count = 0;
+        for (int line = 0; line <= n_lines; line++) {
+            const int first = line < n_lines ? lines[line] : n - n % LSH_LINE;
+            const int last = line < n_lines ? first + LSH_LINE : n;
+            for (int k = first; k < last; k++) {
+                uint32_t bits;
+                memcpy(&bits, x + k, sizeof bits);
+                kept[count] = k;
+                count += bits << 1 != 0;
+            }
+        }
+    }
+    for (; t + 32 <= r; t += 32) {
+        lsh_f8 sum[4] = {0};
+        for (int k = 0; k < count; k++) {
+            const int id = ids ? ids[k] : kept[k];
+            const float a = x[ids ? k : id];
+            const float *LSH_RESTRICT row = rows + (int64_t)id * r + t;
+            LSH_UNROLL
+            for (int c = 0; c < 4; c++) LSH_ADD8(sum[c], a, row + 8 * c);
+        }
+        LSH_UNROLL
+        for (int c = 0; c < 4; c++)
+            for (int i = 0; i < 8; i++) q[t + 8 * c + i] = LSH_LANE(sum[c], i);
+    }
+    for (int c = t; c < r; c++) q[c] = 0;
+    for (int k = 0; k < count && t < r; k++) {
+        const int id = ids ? ids[k] : kept[k];
+        const float a = x[ids ? k : id];
+        const float *LSH_RESTRICT row = rows + (int64_t)id * r;
+        for (int c = t; c < r; c++) q[c] += a * row[c];
+    }
+    *used = count;
+})
+#endif
