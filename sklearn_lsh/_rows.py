@@ -25,8 +25,10 @@ class Rows:
     the same place in `indices`, or are 0, 1, 2, ... when `indices` is None. A shuffled batch of a
     dense or a CSR matrix is therefore a view: only `start` and `length` are taken.
 
-    Dense rows that kernels compute with begin on cache lines and list, in `lines` from
-    ``start[i] / LINE`` on, where the `n_lines[i]` lines begin that are not zero throughout.
+    Dense rows that kernels compute with begin on cache lines and are kept by lines of `LINE` columns:
+    those that are zero throughout may be left out. Side by side stand `n_lines[i]` others, whose
+    first columns are in `lines` from ``start[i] / LINE`` on, and then the last ``n_cols % LINE``
+    columns.
 
     Parameters
     ----------
@@ -136,7 +138,18 @@ class Rows:
         """Copy as float32: an array when dense, CSR when sparse."""
         if self.indices is not None:
             return self.to_csr()
-        return self.values[self.start[:, None] + np.arange(self.n_cols)]
+        tail = self.n_cols % LINE
+        if self.lines is None or np.all(self.n_lines == self.n_cols // LINE):
+            return self.values[self.start[:, None] + np.arange(self.n_cols)]
+        X = np.zeros((len(self), self.n_cols), dtype=np.float32)
+        ends = np.cumsum(self.n_lines)
+        row = np.repeat(np.arange(len(self)), self.n_lines)
+        at = self.start[row] + LINE * (np.arange(len(row)) - (ends - self.n_lines)[row])
+        within = np.arange(LINE)
+        X[row[:, None], self.lines[at // LINE, None] + within] = self.values[at[:, None] + within]
+        at = self.start + LINE * self.n_lines
+        X[:, self.n_cols - tail :] = self.values[at[:, None] + within[:tail]]
+        return X
 
 
 def stack(pieces):

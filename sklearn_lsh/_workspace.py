@@ -77,11 +77,10 @@ class Workspace:
         self.edge_bits = per_thread(n_out // 64 + 1, np.uint64)
         self.examples = per_thread(n_rows, np.int32)
         self.weighted = per_thread(n_rows, np.float64)
-        n_in = n_in if training else 0
-        self.sums = per_thread(n_in, np.float64)
+        self.packed = per_thread((4 if training else 1) * n_in, np.float32)
+        self.sums = per_thread(n_in if training else 0, np.float64)
         # Minus zero marks an entry that no example has touched.
         self.sums.fill(-0.0)
-        self.packed = per_thread(4 * n_in, np.float32)
         n_blocks = min(-(-n_rows // (BLOCK * n_threads)), MAX_BLOCKS_PER_THREAD) * n_threads
         block = -(-n_rows // n_blocks)
         sparse = [not s.is_dense for s in selectors]

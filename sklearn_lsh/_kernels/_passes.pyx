@@ -44,7 +44,7 @@ cdef void load(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil:
     cdef const RowsView* x = &net.x
     cdef const RowsView* inputs = &net.inputs
     if x.indices == NULL:
-        # A copy: aligned, side by side in few pages, its blank lines known.
+        # A copy: aligned, its lines side by side, its blank ones left out.
         lsh_copy(x.values + x.start[i], x.length[i], inputs.values + inputs.start[room],
                  inputs.lines + inputs.start[room] // LINE, inputs.n_lines + room)
     else:

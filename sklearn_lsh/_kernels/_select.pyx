@@ -7,14 +7,14 @@ from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
     PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, LayerView, Row, RowsView, Scratch, SelectorView,
-    row_at,
+    column_at, n_stored, row_at,
 )
 
 
 cdef extern from "products.h" nogil:
     void lsh_dot4(const float*, const float*, const float*, const float*, const float*, int, float*)
     void lsh_project(const float*, const int32_t*, const int32_t*, int, int, const float*, int,
-                     float*, int32_t*, int*)
+                     float*, int32_t*, float*, int*)
     void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
 
 cdef extern from "selection.h" nogil:
@@ -132,11 +132,11 @@ cdef void project_sparse(const SelectorView* selector, Row x, float* q, int* use
     cdef int32_t k, at, column
     memset(q, 0, selector.rank * sizeof(float))
     used[0] = 0
-    for k in range(x.length):
+    for k in range(n_stored(&x)):
         if x.values[k] == 0:
             continue
         used[0] += 1
-        column = x.indices[k] if x.indices != NULL else k
+        column = column_at(&x, k)
         for at in range(selector.plane_start[column], selector.plane_start[column + 1]):
             q[selector.plane_columns[at]] += x.values[k] * selector.plane_values[at]
 
@@ -233,7 +233,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
             elif selector.directions != NULL:
                 lsh_project(x.values, x.indices, x.lines, x.n_lines, x.length,
                             selector.directions, r, scratch.queries + e * r, scratch.kept,
-                            &projected)
+                            scratch.packed, &projected)
             counts[1] += projected
         if selector.kind == SKETCH:
             for panel in range((selector.n_out + PANEL - 1) // PANEL):

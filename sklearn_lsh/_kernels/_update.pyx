@@ -2,8 +2,7 @@
 
 Each neuron sums its gradient over the rows that hold it, in double precision (scikit-learn's checks
 want weighted rows to equal repeated rows at 1e-7), and takes one optimiser step on the entries they
-touch: all of them for dense inputs, those stored for sparse ones. A row of weights is in cache once
-and serves the whole batch.
+touch. A row of weights is in cache once and serves the whole batch.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
@@ -12,8 +11,8 @@ from libc.stdlib cimport free, malloc
 import numpy as np
 
 from sklearn_lsh._kernels._views cimport (
-    ADAM, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView,
-    layer_view, pairs_view, row_at, rows_view, scratch_views, step_view,
+    ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView,
+    layer_view, n_stored, pairs_view, row_at, rows_view, scratch_views, step_view,
 )
 
 
@@ -21,38 +20,46 @@ cdef extern from "updates.h" nogil:
     void lsh_detect()
     void lsh_prefetch(const float*, int, int64_t)
     void lsh_sum(double*, double, const float*, const int32_t*, int, int)
-    void lsh_take_sums(double*, double, float*, int)
+    void lsh_take_sums(double*, double, int, float*, int32_t*, int*)
+    void lsh_scaled(double, double, const float*, int, float*)
     void lsh_scatter(double*, double, const int32_t*, const float*, int, int32_t*, int*)
-    void lsh_adam(float*, float*, float*, const float*, int, float, float, float, float, float)
-    void lsh_sgd(float*, float*, const float*, int, float, float, float, int)
-    void lsh_adagrad(float*, float*, const float*, int, float, float, float)
+    void lsh_adam(float*, float*, float*, const float*, const int32_t*, int, int, float, float,
+                  float, float, float)
+    void lsh_sgd(float*, float*, const float*, const int32_t*, int, int, float, float, float, int)
+    void lsh_adagrad(float*, float*, const float*, const int32_t*, int, int, float, float, float)
 
 lsh_detect()
 
 
-cdef void step_entries(float* w, float* s0, float* s1, const float* g, int n, const StepView* step,
-                       float decay) noexcept nogil:
+cdef void step_entries(float* w, float* s0, float* s1, const float* g, const int32_t* lines,
+                       int n_lines, int n, const StepView* step, float decay) noexcept nogil:
     if step.kind == ADAM:
-        lsh_adam(w, s0, s1, g, n, decay, step.rate, step.beta1, step.beta2, step.epsilon)
+        lsh_adam(w, s0, s1, g, lines, n_lines, n, decay, step.rate, step.beta1, step.beta2,
+                 step.epsilon)
     elif step.kind == SGD:
-        lsh_sgd(w, s0, g, n, decay, step.rate, step.beta1, step.nesterov)
+        lsh_sgd(w, s0, g, lines, n_lines, n, decay, step.rate, step.beta1, step.nesterov)
     else:
-        lsh_adagrad(w, s0, g, n, decay, step.rate, step.epsilon)
+        lsh_adagrad(w, s0, g, lines, n_lines, n, decay, step.rate, step.epsilon)
 
 
 cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
                        const int32_t* examples, const double* deltas, int n_pairs,
                        const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil:
-    """Step neuron j on the examples whose active set holds it; return the entries touched."""
+    """Step neuron j on the examples whose active set holds it; return the entries touched.
+
+    Those are, of sparse inputs, the entries stored; of dense ones, the lines that are not left out.
+    """
     cdef int64_t at = j * layer.stride, n_reads
-    cdef int n = layer.n_in, p, k
+    cdef int n = layer.n_in, n_lines = 0, p, k
     cdef int32_t c
+    cdef const int32_t* lines
     cdef float* w = layer.W + at
     cdef float* s0 = layer.slots[0] + at
     cdef float* s1 = layer.slots[1] + at if layer.slots[1] != NULL else NULL
     cdef float* g = scratch.packed
     cdef float* packed = scratch.packed + n
-    cdef int32_t* touched = scratch.kept
+    cdef int32_t* listed = scratch.kept
+    cdef const int32_t* touched = listed
     cdef float decay = <float> gradient.decay, g_bias
     cdef double bias = 0
     cdef Row row
@@ -60,33 +67,46 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
         bias += deltas[p]
     g_bias = <float> (bias * gradient.scale)
     step_entries(layer.b + j, layer.bias_slots[0] + j,
-                 layer.bias_slots[1] + j if s1 != NULL else NULL, &g_bias, 1, step, 0)
+                 layer.bias_slots[1] + j if s1 != NULL else NULL, &g_bias, NULL, 0, 1, step, 0)
+    row = row_at(x, examples[0])
+    if n_pairs == 1:
+        lsh_scaled(deltas[0], gradient.scale, row.values, n_stored(&row), g)
     if x.indices == NULL:
-        for p in range(n_pairs):
-            row = row_at(x, examples[p])
-            lsh_sum(scratch.sums, deltas[p], row.values, row.lines, row.n_lines, n)
-        lsh_take_sums(scratch.sums, gradient.scale, g, n)
-        step_entries(w, s0, s1, g, n, step, decay)
-        return n
+        lines = row.lines
+        n_lines = row.n_lines
+        if n_pairs > 1:
+            for p in range(n_pairs):
+                row = row_at(x, examples[p])
+                lsh_sum(scratch.sums, deltas[p], row.values, row.lines, row.n_lines, n)
+            lsh_take_sums(scratch.sums, gradient.scale, n, g, listed, &n_lines)
+            lines = listed
+        step_entries(w, s0, s1, g, lines, n_lines, n, step, decay)
+        return LINE * n_lines + n % LINE
     # The touched entries are stepped side by side: a mask over the whole row costs more.
-    n_reads = <int64_t> n_pairs * x.length[examples[0]]
+    n_reads = <int64_t> n_pairs * row.length
     lsh_prefetch(w, n, n_reads)
     lsh_prefetch(s0, n, n_reads)
     if s1 != NULL:
         lsh_prefetch(s1, n, n_reads)
-    n = 0
-    for p in range(n_pairs):
-        row = row_at(x, examples[p])
-        lsh_scatter(scratch.sums, deltas[p], row.indices, row.values, row.length, touched, &n)
+    if n_pairs == 1:
+        n = row.length
+        touched = row.indices
+    else:
+        n = 0
+        for p in range(n_pairs):
+            row = row_at(x, examples[p])
+            lsh_scatter(scratch.sums, deltas[p], row.indices, row.values, row.length, listed, &n)
+        for k in range(n):
+            c = listed[k]
+            g[k] = <float> (scratch.sums[c] * gradient.scale)
+            scratch.sums[c] = -0.0
     for k in range(n):
         c = touched[k]
-        g[k] = <float> (scratch.sums[c] * gradient.scale)
-        scratch.sums[c] = -0.0
         packed[k] = w[c]
         packed[n + k] = s0[c]
         if s1 != NULL:
             packed[2 * n + k] = s1[c]
-    step_entries(packed, packed + n, packed + 2 * n, g, n, step, decay)
+    step_entries(packed, packed + n, packed + 2 * n, g, NULL, n // LINE, n, step, decay)
     for k in range(n):
         c = touched[k]
         w[c] = packed[k]

@@ -22,7 +22,7 @@ cdef struct Row:                        # one example
     const int32_t* indices              # NULL: every column, in order
     const float* values
     int32_t length
-    const int32_t* lines                # dense: where lines begin that are not zero throughout
+    const int32_t* lines                # dense: the columns where its lines begin
     int32_t n_lines
 
 
@@ -121,7 +121,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     int32_t* examples                   # (n_rows,) of one neuron, and their deltas
     double* deltas
     double* sums                        # (max n_in,) -0.0 between uses
-    float* packed                       # (4, max n_in)
+    float* packed                       # (4, max n_in); (max n_in) at prediction
 
 
 cdef RowsView rows_view(rows) except *
@@ -141,3 +141,16 @@ cdef inline Row row_at(const RowsView* rows, Py_ssize_t i) noexcept nogil:
         row.lines = rows.lines + start // LINE
         row.n_lines = rows.n_lines[i]
     return row
+
+
+cdef inline int32_t n_stored(const Row* row) noexcept nogil:
+    """Values of a row, the tail of a dense one included."""
+    return row.length if row.indices != NULL else LINE * row.n_lines + row.length % LINE
+
+
+cdef inline int32_t column_at(const Row* row, int32_t k) noexcept nogil:
+    if row.indices != NULL:
+        return row.indices[k]
+    if k // LINE < row.n_lines:
+        return row.lines[k // LINE] + k % LINE
+    return row.length - row.length % LINE + k % LINE

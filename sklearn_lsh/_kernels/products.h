@@ -4,28 +4,28 @@
 
 #include "simd.h"
 
-/* out = x; lists the lines of x that are not zero throughout by their first columns, and gives their
- * number */
+/* out = the lines of x that are not zero throughout, and their list */
 LSH_KERNEL(lsh_copy,
     (const float *LSH_RESTRICT x, int n, float *LSH_RESTRICT out, int32_t *LSH_RESTRICT lines,
      int32_t *LSH_RESTRICT n_lines),
     (x, n, out, lines, n_lines), {
     int count = 0;
-    for (int t = 0; t < n / LSH_LINE; t++) {
+    for (int64_t first = 0; first < LSH_TAIL(n); first += LSH_LINE) {
+        float *LSH_RESTRICT to = out + LSH_LINE * (int64_t)count;
         int any = 0;
         LSH_SIMD(omp simd reduction(| : any))
         for (int k = 0; k < LSH_LINE; k++) {
-            out[LSH_LINE * t + k] = x[LSH_LINE * t + k];
-            any |= x[LSH_LINE * t + k] != 0;
+            to[k] = x[first + k];
+            any |= x[first + k] != 0;
         }
-        lines[count] = LSH_LINE * t;
+        lines[count] = first;
         count += any;
     }
-    for (int k = n - n % LSH_LINE; k < n; k++) out[k] = x[k];
+    for (int k = LSH_TAIL(n); k < n; k++) out[LSH_LINE * count + k - LSH_TAIL(n)] = x[k];
     *n_lines = count;
 })
 
-/* *out = <w, x> */
+/* *out = <w, x>, x by lines */
 LSH_KERNEL(lsh_dot,
     (const float *LSH_RESTRICT w, const float *LSH_RESTRICT x, const int32_t *lines, int n_lines,
      int n, float *LSH_RESTRICT out),
@@ -33,13 +33,13 @@ LSH_KERNEL(lsh_dot,
     lsh_f8 s0 = {0}; lsh_f8 s1 = {0}; lsh_f8 s2 = {0}; lsh_f8 s3 = {0};
     float sum = 0;
     const int32_t *end = lines + n_lines;
-    for (; lines + 4 <= end; lines += 4) {
-        LSH_ADD8V(s0, w + lines[0], x + lines[0]); LSH_ADD8V(s1, w + lines[1], x + lines[1]);
-        LSH_ADD8V(s2, w + lines[2], x + lines[2]); LSH_ADD8V(s3, w + lines[3], x + lines[3]);
+    for (; lines + 4 <= end; lines += 4, x += 4 * LSH_LINE) {
+        LSH_ADD8V(s0, w + lines[0], x); LSH_ADD8V(s1, w + lines[1], x + LSH_LINE);
+        LSH_ADD8V(s2, w + lines[2], x + 2 * LSH_LINE); LSH_ADD8V(s3, w + lines[3], x + 3 * LSH_LINE);
     }
-    for (; lines < end; lines++) LSH_ADD8V(s0, w + *lines, x + *lines);
+    for (; lines < end; lines++, x += LSH_LINE) LSH_ADD8V(s0, w + *lines, x);
     LSH_PLUS8(s0, s2); LSH_PLUS8(s1, s3); LSH_PLUS8(s0, s1);
-    for (int k = n - n % LSH_LINE; k < n; k++) sum += w[k] * x[k];
+    for (int k = LSH_TAIL(n); k < n; k++) sum += w[k] * x[k - LSH_TAIL(n)];
     LSH_UNROLL
     for (int k = 0; k < 4; k++) sum += LSH_LANE(s0, k) + LSH_LANE(s0, k + 4);
     *out = sum;
@@ -119,33 +119,36 @@ LSH_KERNEL(lsh_score,
         }
 })
 
-/* q[0..r) = sum over the entries x[k] of x[k] * rows[id_k * r + 0..r). Of a dense row, the non-zero
- * entries are listed in `kept` first. Gives the number of entries used. */
+/* q[0..r) = sum over the entries x[k] of x[k] * rows[id_k * r + 0..r). Of a dense row, by lines, the
+ * columns and values that are not zero are listed first. Gives the number of entries used. */
 LSH_KERNEL(lsh_project,
-    (const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT ids,
-     const int32_t *LSH_RESTRICT lines, int n_lines, int n, const float *LSH_RESTRICT rows, int r,
-     float *LSH_RESTRICT q, int32_t *LSH_RESTRICT kept, int *LSH_RESTRICT used),
-    (x, ids, lines, n_lines, n, rows, r, q, kept, used), {
+    (const float *x, const int32_t *ids, const int32_t *LSH_RESTRICT lines, int n_lines, int n,
+     const float *LSH_RESTRICT rows, int r,
+     float *LSH_RESTRICT q, int32_t *LSH_RESTRICT columns, float *LSH_RESTRICT values,
+     int *LSH_RESTRICT used),
+    (x, ids, lines, n_lines, n, rows, r, q, columns, values, used), {
     int count = n, t = 0;
     if (!ids) {
         count = 0;
         for (int line = 0; line <= n_lines; line++) {
-            const int first = line < n_lines ? lines[line] : n - n % LSH_LINE;
+            const int first = line < n_lines ? lines[line] : LSH_TAIL(n);
             const int last = line < n_lines ? first + LSH_LINE : n;
-            for (int k = first; k < last; k++) {
+            for (int k = first; k < last; k++, x++) {
                 uint32_t bits;
-                memcpy(&bits, x + k, sizeof bits);
-                kept[count] = k;
+                memcpy(&bits, x, sizeof bits);
+                columns[count] = k;
+                values[count] = *x;
                 count += bits << 1 != 0;
             }
         }
+        ids = columns;
+        x = values;
     }
     for (; t + 32 <= r; t += 32) {
         lsh_f8 sum[4] = {0};
         for (int k = 0; k < count; k++) {
-            const int id = ids ? ids[k] : kept[k];
-            const float a = x[ids ? k : id];
-            const float *LSH_RESTRICT row = rows + (int64_t)id * r + t;
+            const float a = x[k];
+            const float *LSH_RESTRICT row = rows + (int64_t)ids[k] * r + t;
             LSH_UNROLL
             for (int c = 0; c < 4; c++) LSH_ADD8(sum[c], a, row + 8 * c);
         }
@@ -155,10 +158,8 @@ LSH_KERNEL(lsh_project,
     }
     for (int c = t; c < r; c++) q[c] = 0;
     for (int k = 0; k < count && t < r; k++) {
-        const int id = ids ? ids[k] : kept[k];
-        const float a = x[ids ? k : id];
-        const float *LSH_RESTRICT row = rows + (int64_t)id * r;
-        for (int c = t; c < r; c++) q[c] += a * row[c];
+        const float *LSH_RESTRICT row = rows + (int64_t)ids[k] * r;
+        for (int c = t; c < r; c++) q[c] += x[k] * row[c];
     }
     *used = count;
 })

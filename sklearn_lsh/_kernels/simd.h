@@ -39,9 +39,10 @@ static void lsh_detect(void) {}
 #define LSH_KERNEL(name, params, args, ...) static inline void name params __VA_ARGS__
 #endif
 
-/* Dense rows are read by lines of 8 floats; of inputs, those that are zero throughout are left out by
- * a list of the others. The n % 8 columns at the end are always read. */
+/* Dense rows are kept by lines of 8 columns. Lines that are zero throughout are left out: the others
+ * stand side by side, with a list of their first columns, and behind them the n % 8 last columns. */
 #define LSH_LINE 8
+#define LSH_TAIL(n) ((n) - (n) % LSH_LINE)
 
 /* Sums that stay in registers: plain arrays do not, whatever a compiler unrolls. */
 #if defined(__GNUC__)
