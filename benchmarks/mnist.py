@@ -38,7 +38,7 @@ SETTINGS = {
     },
 }
 ASYNCHRONOUS = {
-    "sgd": {"solver": "sgd", "learning_rate_init": 0.02, "momentum": 0.0},
+    "sgd": {"solver": "sgd", "learning_rate_init": 0.05},
     "adam": {"solver": "adam"},
 }
 

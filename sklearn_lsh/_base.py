@@ -27,6 +27,7 @@ from sklearn_lsh._training import Trainer, refresh_gap
 from sklearn_lsh._workspace import Workspace
 
 PREDICT_BATCH = 512
+ASYNCHRONOUS_BATCH = 64
 # Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
 WORK_PER_THREAD = 2**21
 
@@ -131,7 +132,11 @@ class BaseLSHMLP(BaseEstimator):
         sparse = inputs.indices is not None
         network = make_network(self, inputs.n_cols, targets.n_cols, loss, n_entries, sparse, rng)
         self._trainer = Trainer(
-            network, make_optimizer(self), self.alpha, refresh_gap(network, n_entries, sparse)
+            network,
+            make_optimizer(self),
+            self.alpha,
+            refresh_gap(network, n_entries, sparse),
+            self._batch_size(),
         )
         self.n_outputs_ = targets.n_cols
         self.n_layers_ = len(network.layers) + 1
@@ -161,9 +166,14 @@ class BaseLSHMLP(BaseEstimator):
     def _strata(self, targets):
         return None
 
+    def _batch_size(self):
+        if self.batch_size != "auto":
+            return self.batch_size
+        return ASYNCHRONOUS_BATCH if self.asynchronous else 200
+
     def _train(self, inputs, targets, weight, train, validation, cold, incremental):
         trainer, rng = self._trainer, self._random_state
-        trainer.alpha = self.alpha
+        trainer.alpha, trainer.rows_per_step = self.alpha, self._batch_size()
         trainer.streaming = incremental
         self.loss_curve_ = list(self.loss_curve_)
         spent = self.n_multiplications_ = dict(self.n_multiplications_)
@@ -171,12 +181,12 @@ class BaseLSHMLP(BaseEstimator):
             self.best_loss_ = np.inf
         if validation is not None and self.validation_scores_ is None:
             self.validation_scores_, self.best_validation_score_ = [], -np.inf
-        batch_size = min(200, len(train)) if self.batch_size == "auto" else self.batch_size
-        if batch_size > len(train):
+        batch_size = min(self._batch_size(), len(train))
+        if self.batch_size != "auto" and self.batch_size > len(train):
             warnings.warn(
-                f"batch_size={batch_size} is clipped to the {len(train)} samples.", stacklevel=4
+                f"batch_size={self.batch_size} is clipped to the {len(train)} samples.",
+                stacklevel=4,
             )
-            batch_size = len(train)
         workspace = self._workspace(batch_size, training=True)
         if cold:
             trainer.begin(inputs.take(train), weight[train], workspace, spent)
@@ -273,6 +283,8 @@ class BaseLSHMLP(BaseEstimator):
             # for one another takes longer than the work, by far when other programs run.
             work = n_rows * sum(layer.selector.n_in * layer.selector.n_active for layer in layers)
             n_threads = max(1, min(n_threads, work // WORK_PER_THREAD))
+        if training and self.asynchronous:
+            n_rows *= n_threads
         return Workspace(layers, max(n_rows, n_threads), n_threads, training=training)
 
     def _rows(self, X):

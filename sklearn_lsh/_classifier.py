@@ -38,8 +38,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Strength of the L2 penalty on weights; biases are not penalised. See Notes for how it is
         applied.
     batch_size : int or 'auto', default='auto'
-        Rows per step; 'auto' is min(200, n_samples). With `asynchronous=True` every row is a step
-        of its own and this only scales the penalty and the time between refreshes.
+        Rows per step; 'auto' is min(200, n_samples), and min(64, n_samples) with
+        `asynchronous=True`.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Only used by 'sgd'. 'invscaling': `learning_rate_init / (t_ + 1) ** power_t` after every
         epoch. 'adaptive': divided by 5 whenever training would otherwise stop, down to 1e-6.
@@ -125,8 +125,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         inputs: 'lsh' hashes the weights themselves and scores exactly, as in [1]_, and 'sketch'
         is 'topk'.
     asynchronous : bool, default=False
-        Whether threads train on whole rows without locks, one step per row [5]_. The result then
-        depends on timing, unless `n_threads=1`.
+        Whether threads train on batches of their own, without locks; rows one by one
+        (`batch_size=1`) in [5]_ and [1]_. The result then depends on timing, unless `n_threads=1`.
     n_threads : int or None, default=None
         OpenMP threads. None: as many as there are processors for this process, or one where a
         batch is too small to share; -1: one per processor.
@@ -196,13 +196,13 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     model and on the row alone, not on the batch, and is found in prediction as in training.
 
     **Lazy updates.** A step moves only the weights it touched: those between a neuron and an input
-    that were active, or stored, in the same row of the batch. A dense row stores all its entries,
-    zeros included; a CSR row those it lists. Weights that were not touched keep their value and
-    the solver's moments, and are not penalised. The gradient of a touched weight is
-    (sum of s_i * slope_i + `alpha` * w) / sum of s_i over the batch, s_i being the weight of row i,
-    so one step decays it by `alpha` / sum of the batch's weights. Asynchronous steps take one row
-    each, weighted relative to the mean, and decay by `alpha` / `batch_size`. `loss_` counts the
-    penalty of all weights.
+    that were active, or stored, in the same row of the batch. A dense row stores its entries by
+    lines of 8 columns, but for lines that are zero throughout; a CSR row those it lists. Weights
+    that were not touched keep their value and the solver's moments, and are not penalised. The
+    gradient of a touched weight is (sum of s_i * slope_i + `alpha` * w) / sum of s_i over the
+    batch, s_i being the weight of row i, so one step decays it by `alpha` / sum of the batch's
+    weights. Asynchronous steps weight rows relative to the mean of all, and decay by `alpha` / rows
+    of the batch. `loss_` counts the penalty of all weights.
 
     **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
     same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of

@@ -63,13 +63,15 @@ class Network:
         self.count(spent, counts, len(inputs), touched, optimizer.n_multiplications)
         return float(weight @ losses)
 
-    def train_asynchronously(self, inputs, targets, weight, optimizer, decay, workspace, spent):
-        """An optimiser step an example, lock-free; returns the weighted sum of the losses."""
+    def train_asynchronously(
+        self, inputs, targets, weight, optimizer, alpha, batch_size, workspace, spent
+    ):
+        """An optimiser step a batch, lock-free; returns the weighted sum of the losses."""
         loss, counts, touched = _asynchronous.train(
-            self.layers, self.loss.kind, inputs, targets, weight, optimizer, optimizer.t, decay,
-            workspace,
+            self.layers, self.loss.kind, inputs, targets, weight, optimizer, optimizer.t, alpha,
+            batch_size, workspace,
         )  # fmt: skip
-        optimizer.advance(len(inputs))
+        optimizer.advance(-(-len(inputs) // batch_size))
         self.count(spent, counts, len(inputs), touched, optimizer.n_multiplications)
         return loss
 

@@ -25,10 +25,10 @@ class Rows:
     the same place in `indices`, or are 0, 1, 2, ... when `indices` is None. A shuffled batch of a
     dense or a CSR matrix is therefore a view: only `start` and `length` are taken.
 
-    Dense rows that kernels compute with begin on cache lines and are kept by lines of `LINE` columns:
-    those that are zero throughout may be left out. Side by side stand `n_lines[i]` others, whose
-    first columns are in `lines` from ``start[i] / LINE`` on, and then the last ``n_cols % LINE``
-    columns.
+    Dense rows that kernels compute with begin on cache lines and are kept by lines of `LINE`
+    columns: those that are zero throughout may be left out. Side by side stand `n_lines[i]` others,
+    whose first columns are in `lines` from ``start[i] / LINE`` on, and then the last
+    ``n_cols % LINE`` columns.
 
     Parameters
     ----------

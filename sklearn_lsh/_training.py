@@ -6,12 +6,9 @@ from sklearn_lsh._costs import GEMM, SCORE, per_entry
 
 # Time of refreshing, as a share of that of the steps between two refreshes.
 REFRESH_SHARE = 0.06
-# Rows that count as a step when that share is worked out: gaps must not follow the sample count,
-# or repeating a row would differ from doubling its weight.
-NOMINAL_BATCH = 200
 # Directions of hidden inputs move more slowly than weights: a look is due after half the steps so
-# far, and after this many at the latest.
-LOOK_GAP = 100
+# far, and after this many rows at the latest.
+LOOK_GAP = 20_000
 # What a look remembers of those before it.
 MEMORY = 0.8
 # Rows that the first look takes, and that a look during asynchronous training takes.
@@ -22,7 +19,7 @@ LATER_LOOK = 256
 class Trainer:
     """Trains a network; keeps what has to last from one call to the next.
 
-    Refreshes come after 1, 2, 3, ... steps at first (a quarter of the steps so far) and `gap` steps
+    Refreshes come after 1, 2, 3, ... steps at first (a quarter of the steps so far) and `gap` rows
     apart later on.
 
     Parameters
@@ -31,15 +28,19 @@ class Trainer:
     optimizer : Optimizer
     alpha : float
         L2 penalty of the touched weights.
-    gap : int
-        Longest time between refreshes, in steps.
+    gap : float
+        Longest time between refreshes, in rows.
+    rows_per_step : int
+        Rows that a step is taken to have: not as many as there are, or repeating a row would
+        differ from doubling its weight.
     """
 
-    def __init__(self, network, optimizer, alpha, gap):
+    def __init__(self, network, optimizer, alpha, gap, rows_per_step):
         self.network = network
         self.optimizer = optimizer
         self.alpha = alpha
         self.gap = gap
+        self.rows_per_step = rows_per_step
         self.step = 0
         self.next_refresh = self.next_look = 1
         self.refreshed = 0
@@ -65,9 +66,7 @@ class Trainer:
             layer.allocate_slots(self.optimizer.n_slots)
         run = self.run_asynchronously if asynchronous else self.run_batches
         loss = run(inputs, targets, weight, batch_size, workspace, spent)
-        spent["dense"] += self.network.dense_cost(
-            inputs, self.optimizer, 1 if asynchronous else batch_size
-        )
+        spent["dense"] += self.network.dense_cost(inputs, self.optimizer, batch_size)
         self.penalty = squared_norm(self.network)
         if not np.isfinite(self.penalty):
             raise ValueError(
@@ -104,7 +103,8 @@ class Trainer:
                 targets.take(rows),
                 relative[rows],
                 self.optimizer,
-                self.alpha / batch_size,
+                self.alpha,
+                batch_size,
                 workspace,
                 spent,
             )
@@ -115,7 +115,8 @@ class Trainer:
 
             self.catch_up(steps, flow, workspace, spent)
             at = rows.stop
-        return (total + 0.5 * self.alpha * self.penalty * len(inputs) / batch_size) / len(inputs)
+        n_batches = -(-len(inputs) // batch_size)
+        return (total + 0.5 * self.alpha * self.penalty * n_batches) / len(inputs)
 
     def catch_up(self, n_steps, flow, workspace, spent):
         """Count steps; let the selectors follow inputs and weights when it is time."""
@@ -124,10 +125,14 @@ class Trainer:
             return
         if self.step >= self.next_look:
             self.network.learn(*flow(), MEMORY, spent, self.streaming)
-            self.next_look = self.step + min(LOOK_GAP, 1 + self.step // 2)
+            self.next_look = self.step + self.wait(LOOK_GAP, 1 + self.step // 2)
         self.network.refresh(spent, workspace.n_threads)
         self.refreshed = self.step
-        self.next_refresh = self.step + min(self.gap, 1 + self.step // 4)
+        self.next_refresh = self.step + self.wait(self.gap, 1 + self.step // 4)
+
+    def wait(self, n_rows, n_steps):
+        """Steps until n_rows or n_steps have passed, whichever comes first."""
+        return min(max(1, round(n_rows / self.rows_per_step)), n_steps)
 
     def forget_slots(self):
         """Drop the optimiser's state, twice the size of the weights under Adam."""
@@ -142,7 +147,7 @@ class Trainer:
 
 
 def refresh_gap(network, n_entries, sparse):
-    """Steps between refreshes that keep them at REFRESH_SHARE of the time.
+    """Rows between refreshes that keep them at REFRESH_SHARE of the time.
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
@@ -153,7 +158,7 @@ def refresh_gap(network, n_entries, sparse):
         work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
         refresh += GEMM * selector.refresh_cost()
         n_entries, sparse = selector.n_active, not selector.is_dense
-    return max(1, round(refresh / (REFRESH_SHARE * NOMINAL_BATCH * work)))
+    return refresh / (REFRESH_SHARE * work)
 
 
 def squared_norm(network):

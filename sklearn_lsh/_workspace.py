@@ -20,7 +20,13 @@ class Pairs:
     ----------
     n_out, block, room : int
         Neurons; rows in a block; pairs a row may have.
-    start : ndarray of shape (n_blocks, n_out + 1), int32, or None
+    runs_room : int
+        Neurons a block may hold.
+    n_runs : ndarray of shape (n_blocks,), int32, or None
+        How many it holds.
+    neurons : ndarray of shape (n_blocks, runs_room), int32, or None
+        Which, ascending.
+    start : ndarray of shape (n_blocks, runs_room + 1), int32, or None
         Where a neuron's pairs begin; None when every row holds every neuron.
     rows, slots : ndarray of shape (n_rows * room,), int32
         The row of every pair, and the place of the neuron in it. Without `start`, the numbers of
@@ -31,10 +37,14 @@ class Pairs:
         self.n_out = n_out
         self.block = block
         self.room = room
-        self.start = self.slots = None
+        self.runs_room = min(n_out, block * room)
+        self.n_runs = self.neurons = self.start = self.slots = None
         self.rows = np.arange(n_rows, dtype=np.int32)
         if sparse:
-            self.start = np.zeros((-(-n_rows // block), n_out + 1), dtype=np.int32)
+            n_blocks = n_rows // block
+            self.n_runs = np.zeros(n_blocks, dtype=np.int32)
+            self.neurons = np.zeros((n_blocks, self.runs_room), dtype=np.int32)
+            self.start = np.zeros((n_blocks, self.runs_room + 1), dtype=np.int32)
             self.rows = np.zeros(n_rows * room, dtype=np.int32)
             self.slots = np.zeros(n_rows * room, dtype=np.int32)
 
@@ -47,6 +57,9 @@ class Workspace:
 
     def __init__(self, layers, n_rows, n_threads, *, training=True):
         self.n_threads = n_threads
+        n_blocks = min(-(-n_rows // (BLOCK * n_threads)), MAX_BLOCKS_PER_THREAD) * n_threads
+        block = -(-n_rows // n_blocks)
+        n_rows = block * n_blocks
         selectors = [layer.selector for layer in layers]
         n_out = max(layer.W.shape[0] for layer in layers)
         n_in = max(layer.W.shape[1] for layer in layers)
@@ -75,14 +88,13 @@ class Workspace:
         self.set_owners = per_thread(n_sets, np.int32)
         self.seen = per_thread(n_out // 64 + 1, np.uint64)
         self.edge_bits = per_thread(n_out // 64 + 1, np.uint64)
+        self.cursors = per_thread(n_blocks, np.int32)
         self.examples = per_thread(n_rows, np.int32)
         self.weighted = per_thread(n_rows, np.float64)
         self.packed = per_thread((4 if training else 1) * n_in, np.float32)
         self.sums = per_thread(n_in if training else 0, np.float64)
         # Minus zero marks an entry that no example has touched.
         self.sums.fill(-0.0)
-        n_blocks = min(-(-n_rows // (BLOCK * n_threads)), MAX_BLOCKS_PER_THREAD) * n_threads
-        block = -(-n_rows // n_blocks)
         sparse = [not s.is_dense for s in selectors]
         self.outputs = [
             Rows.allocate(n_rows, s.n_active, s.n_out, sparse=is_sparse)

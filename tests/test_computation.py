@@ -15,6 +15,7 @@ from cases import (
     assert_same_parameters,
     small,
 )
+from sklearn.base import clone
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
 
@@ -154,11 +155,24 @@ def test_digits(selector, bar):
     assert model.score(X_TEST, Y_TEST) >= bar
 
 
-@pytest.mark.parametrize("solver, rate", [("adam", 0.001), ("sgd", 0.002), ("adagrad", 0.01)])
+@pytest.mark.parametrize("solver, rate", [("adam", 0.002), ("sgd", 0.03), ("adagrad", 0.02)])
+@pytest.mark.parametrize("batch_size, slower", [("auto", 1), (1, 10)])
 @pytest.mark.parametrize("selector", ["lsh", "sketch"])
-def test_asynchronous_training(selector, solver, rate):
+def test_asynchronous_training(selector, solver, rate, batch_size, slower):
     model = small(
         asynchronous=True, n_threads=2, hidden_layer_sizes=(500,), density=0.1, max_iter=15,
-        selector=selector, solver=solver, learning_rate_init=rate,
+        selector=selector, solver=solver, learning_rate_init=rate / slower, batch_size=batch_size,
     )  # fmt: skip
     assert model.fit(X_TRAIN, Y_TRAIN).score(X_TEST, Y_TEST) >= 0.9
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
+@pytest.mark.parametrize("batch_size", [1, 33, 250])
+def test_one_asynchronous_thread_trains_as_batches_do(solver, batch_size):
+    # 250 rows are several blocks.
+    batches = small(selector="dense", solver=solver, batch_size=batch_size, max_iter=2, n_threads=1)
+    lock_free = clone(batches).set_params(asynchronous=True)
+    X, y = X_TRAIN[:700], Y_TRAIN[:700]
+    for a, b in zip(batches.fit(X, y).coefs_, lock_free.fit(X, y).coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert batches.loss_ == pytest.approx(lock_free.loss_)

@@ -105,7 +105,7 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     """Outputs of the rows [first, first + n)."""
     cdef Run run
     cdef int32_t r
-    cdef Py_ssize_t row, at
+    cdef Py_ssize_t row, at, block = first // pairs.block
     cdef int p
     cdef float z, bias
     cdef const float* w
@@ -113,10 +113,8 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
         for row in range(first, first + n):
             forward_expected(layer, row_at(inputs, row), out.values + out.start[row])
         return
-    for r in range(n_runs(pairs, out, first)):
-        run = run_at(pairs, out, first, n, r)
-        if run.n == 0:
-            continue
+    for r in range(n_runs(pairs, block)):
+        run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
         if inputs.indices != NULL:
             lsh_prefetch(w, layer.n_in, <int64_t> run.n * inputs.length[first])
@@ -141,7 +139,7 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
     """
     cdef Run run
     cdef Row x
-    cdef Py_ssize_t row, at
+    cdef Py_ssize_t row, at, block = first // pairs.block
     cdef int32_t r, k
     cdef int p
     cdef float d
@@ -149,10 +147,8 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
     cdef float* target
     for row in range(first, first + n):
         memset(out + below.start[row], 0, below.length[row] * sizeof(float))
-    for r in range(n_runs(pairs, deltas, first)):
-        run = run_at(pairs, deltas, first, n, r)
-        if run.n == 0:
-            continue
+    for r in range(n_runs(pairs, block)):
+        run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
         if below.indices != NULL:
             lsh_prefetch(w, layer.n_in, <int64_t> run.n * below.length[first])

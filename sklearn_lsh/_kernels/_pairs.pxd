@@ -1,6 +1,6 @@
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
-from sklearn_lsh._kernels._views cimport Pairs, RowsView
+from sklearn_lsh._kernels._views cimport Pairs, RowsView, Scratch
 
 
 cdef struct Run:                        # the pairs of one neuron in one block
@@ -10,35 +10,36 @@ cdef struct Run:                        # the pairs of one neuron in one block
     const int32_t* slots                # NULL: the neuron's own number in every row
 
 
-cdef void group(const Pairs* pairs, const RowsView* out, Py_ssize_t first, int n) noexcept nogil
+cdef void group(const Pairs* pairs, const RowsView* out, Py_ssize_t first, int n,
+                Scratch* scratch) noexcept nogil
+cdef int32_t run_from(const Pairs* pairs, Py_ssize_t block, int32_t neuron) noexcept nogil
 
 
-cdef inline int n_runs(const Pairs* pairs, const RowsView* out, Py_ssize_t first) noexcept nogil:
-    return out.length[first] if pairs.lone and pairs.start != NULL else pairs.n_out
+cdef inline int32_t n_runs(const Pairs* pairs, Py_ssize_t block) noexcept nogil:
+    return pairs.n_out if pairs.start == NULL else pairs.n_runs[block]
 
 
-cdef inline Run run_at(const Pairs* pairs, const RowsView* out, Py_ssize_t first, int n,
-                       int32_t r) noexcept nogil:
-    """Run r of the block of n rows that begins at row `first`."""
+cdef inline const int32_t* neurons_of(const Pairs* pairs, Py_ssize_t block) noexcept nogil:
+    """The neurons of a block's runs, ascending. Sparse layers only."""
+    return pairs.neurons + <int64_t> block * pairs.runs_room
+
+
+cdef inline Run run_at(const Pairs* pairs, Py_ssize_t block, int n, int32_t r) noexcept nogil:
+    """Run r of a block of n rows."""
     cdef Run run
     cdef const int32_t* start
+    cdef Py_ssize_t first = block * pairs.block
     run.neuron = r
     run.n = n
     run.slots = NULL
     run.rows = pairs.rows + first
     if pairs.start == NULL:
         return run
-    run.rows = pairs.rows + first * pairs.room
-    run.slots = pairs.slots + first * pairs.room
-    if pairs.lone:
-        run.neuron = (out.indices + out.start[first])[r]
-        run.rows += r
-        run.slots += r
-        return run
-    start = pairs.start + (first // pairs.block) * (pairs.n_out + <Py_ssize_t> 1)
+    start = pairs.start + <int64_t> block * (pairs.runs_room + 1)
+    run.neuron = neurons_of(pairs, block)[r]
     run.n = start[r + 1] - start[r]
-    run.rows += start[r]
-    run.slots += start[r]
+    run.rows = pairs.rows + first * pairs.room + start[r]
+    run.slots = pairs.slots + first * pairs.room + start[r]
     return run
 
 

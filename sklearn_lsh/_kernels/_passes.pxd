@@ -20,8 +20,5 @@ cdef struct Net:
 
 
 cdef int net_view(Net* net, layers, inputs, workspace) except -1
-cdef void load(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil
-cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,
-                        int64_t* counts) noexcept nogil
-cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n,
-                         double* losses) noexcept nogil
+cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, Scratch* scratch,
+                     int64_t* counts, double* losses) noexcept nogil

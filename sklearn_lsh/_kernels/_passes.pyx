@@ -52,6 +52,20 @@ cdef void load(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil:
         inputs.length[room] = x.length[i]
 
 
+cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, Scratch* scratch,
+                     int64_t* counts, double* losses) noexcept nogil:
+    """Take the examples [i, i + n) through the network in the rows from `first` on.
+
+    Outputs, and where losses are wanted (not NULL) those and the deltas; adds to counts.
+    """
+    cdef int e
+    for e in range(n):
+        load(net, i + e, first + e)
+    forward_block(net, first, n, scratch, counts)
+    if losses != NULL:
+        backward_block(net, i, first, n, losses)
+
+
 cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,
                         int64_t* counts) noexcept nogil:
     """Outputs of the rows [first, first + n) of every layer; adds to counts.
@@ -66,7 +80,7 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
         out = &net.outputs[depth]
         if out.indices != NULL:
             select(&net.layers[depth], inputs, out, first, n, scratch, counts + COUNTS * depth + 1)
-        group(&net.pairs[depth], out, first, n)
+        group(&net.pairs[depth], out, first, n, scratch)
         forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n)
         for row in range(first, first + n):
             counts[COUNTS * depth] += <int64_t> inputs.length[row] * out.length[row]
@@ -98,7 +112,7 @@ def run(layers, inputs, workspace, targets=None, int loss=0):
     cdef Net net
     cdef int n_threads = workspace.n_threads, n = len(layers)
     cdef bint with_targets = targets is not None
-    cdef Py_ssize_t block, first, last, i, size
+    cdef Py_ssize_t block, first, size
     net_view(&net, layers, inputs, workspace)
     size = net.pairs[0].block
     net.loss = loss
@@ -111,12 +125,7 @@ def run(layers, inputs, workspace, targets=None, int loss=0):
     for block in prange((net.x.n + size - 1) // size, nogil=True, schedule="dynamic",
                         num_threads=n_threads):
         first = block * size
-        last = min(first + size, net.x.n)
-        for i in range(first, last):
-            load(&net, i, i)
-        forward_block(&net, first, <int> (last - first), &scratch[threadid()],
-                      &counts[threadid(), 0])
-        if with_targets:
-            backward_block(&net, first, first, <int> (last - first), &losses[first])
+        pass_block(&net, first, first, <int> min(size, net.x.n - first), &scratch[threadid()],
+                   &counts[threadid(), 0], &losses[first] if with_targets else NULL)
     return (np.asarray(losses)[:net.x.n],
             np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS))

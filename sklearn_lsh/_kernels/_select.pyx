@@ -23,27 +23,13 @@ cdef extern from "selection.h" nogil:
     void lsh_range(const float*, int, float*)
     void lsh_count(const unsigned char*, int, unsigned char, int*)
     void lsh_bins(const float*, int, float, float, unsigned char*)
-    int LSH_LOWEST_BIT(uint64_t)
+    int lsh_list_bits(uint64_t*, int, int32_t*)
 
 lsh_detect()
 
 cdef enum:
     N_BINS = 256
     FEW = 32            # this many are finished by plain selection
-
-
-cdef int list_bits(uint64_t* words, int n_words, int32_t* ids) noexcept nogil:
-    """Positions of the bits, ascending; clears them and returns their number."""
-    cdef int w, count = 0
-    cdef uint64_t word
-    for w in range(n_words):
-        word = words[w]
-        words[w] = 0
-        while word:
-            ids[count] = (w << 6) + LSH_LOWEST_BIT(word)
-            count += 1
-            word &= word - 1
-    return count
 
 
 cdef int edge_bin(const float* scores, int n, int* left, Scratch* scratch) noexcept nogil:
@@ -95,7 +81,7 @@ cdef int top_k(float* scores, int n, int k, int32_t* ids, Scratch* scratch) noex
     lsh_masks(scratch.bins, n_words, target, scratch.seen, scratch.edge_bits)
     if n & 63:
         scratch.edge_bits[n_words - 1] &= ((<uint64_t> 1) << (n & 63)) - 1
-    n_edge = list_bits(scratch.edge_bits, n_words, edge)
+    n_edge = lsh_list_bits(scratch.edge_bits, n_words, edge)
     for i in range(n_edge):
         values[i] = scores[edge[i]]
     while n_edge > FEW:
@@ -124,7 +110,7 @@ cdef int top_k(float* scores, int n, int k, int32_t* ids, Scratch* scratch) noex
         for i in range(best, n_edge):
             edge[i] = edge[i + 1]
             values[i] = values[i + 1]
-    return list_bits(scratch.seen, n_words, ids)
+    return lsh_list_bits(scratch.seen, n_words, ids)
 
 
 cdef void project_sparse(const SelectorView* selector, Row x, float* q, int* used) noexcept nogil:
@@ -207,7 +193,7 @@ cdef int keep_best(const LayerView* layer, Row x, uint64_t row, float* query, fl
     for s in range(count):
         id = scratch.ids[chosen[s]]
         scratch.seen[id >> 6] |= (<uint64_t> 1) << (id & 63)
-    return list_bits(scratch.seen, (selector.n_out + 63) >> 6, active)
+    return lsh_list_bits(scratch.seen, (selector.n_out + 63) >> 6, active)
 
 
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* out,

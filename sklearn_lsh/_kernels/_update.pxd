@@ -1,6 +1,6 @@
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
-from sklearn_lsh._kernels._views cimport LayerView, Row, RowsView, Scratch, StepView
+from sklearn_lsh._kernels._views cimport LayerView, Pairs, RowsView, Scratch, StepView
 
 
 cdef struct Gradient:
@@ -8,6 +8,8 @@ cdef struct Gradient:
     double decay                        # alpha * scale
 
 
-cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
-                       const int32_t* examples, const double* deltas, int n_pairs,
-                       const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil
+cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
+                            const RowsView* deltas, const RowsView* x, const Pairs* pairs,
+                            Py_ssize_t first, Py_ssize_t n, const double* weights,
+                            const StepView* step, Gradient gradient,
+                            Scratch* scratch) noexcept nogil

@@ -10,6 +10,7 @@ from libc.stdlib cimport free, malloc
 
 import numpy as np
 
+from sklearn_lsh._kernels._pairs cimport Run, n_runs, run_at, run_from, slot
 from sklearn_lsh._kernels._views cimport (
     ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView,
     layer_view, n_stored, pairs_view, row_at, rows_view, scratch_views, step_view,
@@ -29,6 +30,9 @@ cdef extern from "updates.h" nogil:
     void lsh_adagrad(float*, float*, const float*, const int32_t*, int, int, float, float, float)
 
 lsh_detect()
+
+cdef enum:
+    CHUNKS = 16                         # of a layer for every thread
 
 
 cdef void step_entries(float* w, float* s0, float* s1, const float* g, const int32_t* lines,
@@ -116,36 +120,57 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
     return n
 
 
+cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
+                            const RowsView* deltas, const RowsView* x, const Pairs* pairs,
+                            Py_ssize_t first, Py_ssize_t n, const double* weights,
+                            const StepView* step, Gradient gradient,
+                            Scratch* scratch) noexcept nogil:
+    """Step the neurons [begin, end) on the rows [first, first + n), whole blocks.
+
+    Returns the entries touched.
+    """
+    cdef Run run
+    cdef Py_ssize_t block, b, row, n_blocks = (n + pairs.block - 1) // pairs.block
+    cdef int64_t touched = 0
+    cdef int32_t j
+    cdef int p, n_pairs, size
+    block = first // pairs.block
+    for b in range(n_blocks):
+        scratch.cursors[b] = run_from(pairs, block + b, begin)
+    while True:
+        # The lowest neuron that any block comes to next.
+        j = end
+        for b in range(n_blocks):
+            if scratch.cursors[b] < n_runs(pairs, block + b):
+                j = min(j, run_at(pairs, block + b, 0, scratch.cursors[b]).neuron)
+        if j == end:
+            return touched
+        n_pairs = 0
+        for b in range(n_blocks):
+            if scratch.cursors[b] == n_runs(pairs, block + b):
+                continue
+            size = <int> min(<Py_ssize_t> pairs.block, n - b * pairs.block)
+            run = run_at(pairs, block + b, size, scratch.cursors[b])
+            if run.neuron != j:
+                continue
+            scratch.cursors[b] += 1
+            for p in range(run.n):
+                row = run.rows[p]
+                scratch.examples[n_pairs] = <int32_t> row
+                scratch.deltas[n_pairs] = (
+                    weights[row - first] * deltas.values[deltas.start[row] + slot(run, p)])
+                n_pairs += 1
+        touched += update_neuron(layer, j, x, scratch.examples, scratch.deltas, n_pairs, step,
+                                 gradient, scratch)
+
+
 cdef struct Group:                      # a layer's share of a batch
     LayerView layer
     RowsView deltas
     RowsView inputs
     Pairs pairs
-
-
-cdef int gather_pairs(const Group* group, int32_t j, const double* weights,
-                      Scratch* scratch) noexcept nogil:
-    """The rows that hold neuron j and their weighted deltas, into scratch; returns their number."""
-    cdef const Pairs* pairs = &group.pairs
-    cdef const RowsView* deltas = &group.deltas
-    cdef const int32_t* start
-    cdef Py_ssize_t block, first, row
-    cdef int p, n = 0
-    if pairs.start == NULL:
-        for row in range(deltas.n):
-            scratch.examples[row] = <int32_t> row
-            scratch.deltas[row] = weights[row] * deltas.values[deltas.start[row] + j]
-        return <int> deltas.n
-    for block in range((deltas.n + pairs.block - 1) // pairs.block):
-        first = block * pairs.block * pairs.room
-        start = pairs.start + block * (pairs.n_out + <Py_ssize_t> 1)
-        for p in range(start[j], start[j + 1]):
-            row = pairs.rows[first + p]
-            scratch.examples[n] = <int32_t> row
-            scratch.deltas[n] = (
-                weights[row] * deltas.values[deltas.start[row] + pairs.slots[first + p]])
-            n += 1
-    return n
+    int64_t chunk                       # neurons that a thread takes at a time
+    int64_t n_chunks
 
 
 def update(layers, deltas, inputs, const double[::1] sample_weight, step, double alpha, workspace):
@@ -155,14 +180,13 @@ def update(layers, deltas, inputs, const double[::1] sample_weight, step, double
     yet in them. Returns the number of weights touched in every layer, int64 (n_layers,).
     """
     cdef StepView step_ = step_view(step)
-    cdef int n_threads = workspace.n_threads, n = len(layers), thread, g, n_pairs
-    cdef int64_t n_neurons = 0, p, chunk
-    cdef Py_ssize_t i
-    cdef int32_t j
+    cdef int n_threads = workspace.n_threads, n = len(layers), thread, g
+    cdef int64_t n_chunks = 0, p, at
+    cdef Py_ssize_t i, n_rows = sample_weight.shape[0]
     cdef double weight = 0
     cdef Gradient gradient
     cdef int64_t[:, ::1] touched = np.zeros((n_threads, n + 16), dtype=np.int64)
-    for i in range(sample_weight.shape[0]):
+    for i in range(n_rows):
         weight += sample_weight[i]
     gradient.scale = 1 / weight
     gradient.decay = alpha / weight
@@ -176,21 +200,21 @@ def update(layers, deltas, inputs, const double[::1] sample_weight, step, double
             groups[g].deltas = rows_view(deltas[g])
             groups[g].inputs = rows_view(inputs[g])
             groups[g].pairs = pairs_view(workspace.pairs[g])
-            n_neurons += groups[g].layer.n_out
-        chunk = max(1, n_neurons // (32 * n_threads))
-        for p in prange(n_neurons, nogil=True, schedule="dynamic", chunksize=chunk,
-                        num_threads=n_threads):
+            groups[g].chunk = max(1, groups[g].layer.n_out // (CHUNKS * n_threads))
+            groups[g].n_chunks = (groups[g].layer.n_out - 1) // groups[g].chunk + 1
+            n_chunks += groups[g].n_chunks
+        for p in prange(n_chunks, nogil=True, schedule="dynamic", num_threads=n_threads):
             thread = threadid()
             g = 0
-            j = <int32_t> p
-            while j >= groups[g].layer.n_out:
-                j = j - groups[g].layer.n_out
+            at = p
+            while at >= groups[g].n_chunks:
+                at = at - groups[g].n_chunks
                 g = g + 1
-            n_pairs = gather_pairs(&groups[g], j, &sample_weight[0], &scratch[thread])
-            if n_pairs > 0:
-                touched[thread, g] += update_neuron(
-                    &groups[g].layer, j, &groups[g].inputs, scratch[thread].examples,
-                    scratch[thread].deltas, n_pairs, &step_, gradient, &scratch[thread])
+            touched[thread, g] += update_neurons(
+                &groups[g].layer, <int32_t> (at * groups[g].chunk),
+                <int32_t> min((at + 1) * groups[g].chunk, <int64_t> groups[g].layer.n_out),
+                &groups[g].deltas, &groups[g].inputs, &groups[g].pairs, 0, n_rows,
+                &sample_weight[0], &step_, gradient, &scratch[thread])
     finally:
         free(groups)
     return np.asarray(touched).sum(axis=0)[:n]

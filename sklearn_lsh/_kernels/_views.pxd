@@ -84,11 +84,13 @@ cdef struct LayerView:
 
 
 cdef struct Pairs:                      # (neuron, row) pairs of a layer's outputs, by neuron
-    bint lone                           # blocks are single rows: a row is its own list of pairs
     int32_t n_out
     int32_t block                       # rows in a block
     int64_t room                        # pairs a row may have
-    int32_t* start                      # (n_blocks, n_out + 1); NULL: every neuron, every row
+    int32_t runs_room                   # neurons a block may hold
+    int32_t* n_runs                     # (n_blocks,) neurons it holds
+    int32_t* neurons                    # (n_blocks, runs_room) ascending
+    int32_t* start                      # (n_blocks, runs_room + 1); NULL: every neuron, every row
     int32_t* rows                       # (n_rows * room); every row's number where start is NULL
     int32_t* slots                      # (n_rows * room) place of the neuron in its row
 
@@ -110,7 +112,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     float* queries                      # (TOGETHER, max rank)
     int32_t* kept                       # (max n_in + 1,)
     float* projections                  # (max n_tables * n_hashes * group)
-    int32_t* ids                        # (max n_out + 1)
+    int32_t* ids                        # (max n_out + 1) candidates; or places in a list, by neuron
     int32_t* positions                  # (max n_out + 1)
     int32_t* edge                       # (max n_out + 1)
     int32_t* probes                     # (max n_tables * n_probes)
@@ -118,6 +120,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     int32_t* set_owners
     uint64_t* seen                      # bitmaps over neurons, zero between uses
     uint64_t* edge_bits
+    int32_t* cursors                    # (n_blocks,)
     int32_t* examples                   # (n_rows,) of one neuron, and their deltas
     double* deltas
     double* sums                        # (max n_in,) -0.0 between uses

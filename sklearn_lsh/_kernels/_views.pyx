@@ -103,10 +103,12 @@ cdef StepView step_view(step) except *:
 
 cdef Pairs pairs_view(pairs) except *:
     cdef Pairs view
-    view.lone = False
     view.n_out = pairs.n_out
     view.block = pairs.block
     view.room = pairs.room
+    view.runs_room = pairs.runs_room
+    view.n_runs = <int32_t*> ints(pairs.n_runs)
+    view.neurons = <int32_t*> ints(pairs.neurons)
     view.start = <int32_t*> ints(pairs.start)
     view.rows = <int32_t*> ints(pairs.rows)
     view.slots = <int32_t*> ints(pairs.slots)
@@ -150,6 +152,7 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     view.edge_bits = <uint64_t*> &bits[0]
     bytes_ = workspace.bins[thread]
     view.bins = <unsigned char*> &bytes_[0]
+    view.cursors = <int32_t*> ints(workspace.cursors[thread])
     view.examples = <int32_t*> ints(workspace.examples[thread])
     doubles = workspace.weighted[thread]
     view.deltas = <double*> &doubles[0]

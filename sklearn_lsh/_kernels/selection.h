@@ -87,4 +87,14 @@ static inline void lsh_masks(const uint8_t *bins, int n_words, int target, uint6
 #endif
     lsh_masks_base(bins, n_words, target, above, edge);
 }
+/* Positions of the bits, ascending; clears them and gives their number. */
+static inline int lsh_list_bits(uint64_t *words, int n_words, int32_t *positions) {
+    int count = 0;
+    for (int w = 0; w < n_words; w++) {
+        for (uint64_t word = words[w]; word; word &= word - 1)
+            positions[count++] = 64 * w + LSH_LOWEST_BIT(word);
+        words[w] = 0;
+    }
+    return count;
+}
 #endif
