@@ -9,6 +9,7 @@ GEMM = 0.03  # dense matrix products of a library
 SCORE = 0.06  # neurons scored against a query, panel by panel
 STREAM = 0.12  # dot products and updates along dense rows
 GATHER = 0.8  # the same through index lists
+COPY = 1.0  # weights laid out anew: an entry
 PICK = 1.5  # keeping the best: a neuron
 CANDIDATE = 8.0  # looking up, ranking and picking a candidate: a neuron
 PROBE = 20.0  # a bucket

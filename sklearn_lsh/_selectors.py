@@ -7,10 +7,11 @@ A selector is configured once and follows the layer's inputs by `learn`, its wei
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_lsh._costs import CANDIDATE, PICK, PROBE, SCORE, STREAM, per_entry
+from sklearn_lsh._costs import CANDIDATE, COPY, GEMM, PICK, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._directions import Directions
 from sklearn_lsh._hashing import HASH_FAMILIES, probe_sets
 from sklearn_lsh._kernels import _sketch, _tables
+from sklearn_lsh._rows import aligned_zeros
 from sklearn_lsh._workspace import PANEL
 
 
@@ -32,7 +33,7 @@ class Selector:
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
     is_signed = adaptive = False
     draw = n_kept = 0
-    directions = panels = rows = offsets = None
+    directions = panels = halves = rows = offsets = None
     plane_start = plane_columns = plane_values = None
     hyperplanes = shift = sets = bucket_start = neurons = None
 
@@ -69,6 +70,10 @@ class Selector:
     def refresh_cost(self):
         """Multiplications of `refresh`."""
         return 0
+
+    def refresh_time(self):
+        """Nanoseconds of `refresh` on one core, roughly."""
+        return GEMM * self.refresh_cost()
 
     def query_cost(self, n_projected, n_rows):
         """Multiplications of turning inputs, `n_projected` non-zero entries in all, into codes."""
@@ -230,6 +235,38 @@ class SketchSelector(Selector):
         return (n_projected + n_ranked) * self.rank
 
 
+class CopySelector(Selector):
+    """Every neuron scored exactly, by a copy of the weights that is laid out by inputs.
+
+    For inputs that are themselves a small active set: one product for each of its members and
+    neuron, read side by side, where rows of weights would have to be gathered from. Scores are
+    exact up to the steps since the last refresh.
+    """
+
+    kind = 6
+    learns = True
+
+    def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
+        self.mean = weighted_mean(inputs, weight)
+        return inputs.shape[0] * inputs.shape[1]
+
+    def refresh(self, layer, n_threads):
+        if self.halves is None:
+            n_panels = -(-self.n_out // PANEL)
+            halves = aligned_zeros(n_panels * self.n_in * PANEL // 2).view(np.uint32)
+            self.halves = halves.reshape(n_panels, self.n_in, PANEL // 2)
+            self.offsets = np.zeros(n_panels * PANEL, dtype=np.float32)
+        _sketch.lay_out(layer.W, self.halves, n_threads)
+        self.offsets[: self.n_out] = layer.b
+        return 0
+
+    def refresh_time(self):
+        return COPY * self.n_out * self.n_in
+
+    def ranking_cost(self, n_projected, n_rows, n_ranked):
+        return n_projected * self.n_out
+
+
 def reciprocal(values):
     """1 / values, and 0 where there is nothing to divide by."""
     kept = values > 1e-9 * max(values.max(), 1e-300)
@@ -344,13 +381,16 @@ class TableSelector(Selector):
 CANDIDATES_PER_ACTIVE = 8
 # A twentieth of so few neurons represents little: "auto" keeps narrow layers dense.
 NARROW = 128
+# Products of exact scores for one of a sketch's that are worth having none to miss.
+COPY_UP_TO = 4
 
 
-def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitude, seed,
-                  sketch_size, **tables):  # fmt: skip
+def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, fixed_size=False,
+                  by_magnitude, seed, sketch_size, **tables):  # fmt: skip
     """Selector of a hidden layer by its public name.
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
+    fixed_size : whether they are active sets, all of the same size.
     """
     if n_active >= n_out:
         return DenseSelector(n_in, n_out)
@@ -368,6 +408,8 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitud
         return SampledSelector(n_in, n_out, n_active, seed, adaptive=name == "adaptive_dropout")
     if name == "topk" or rank is None:
         return TopKSelector(n_in, n_out, n_active, by_magnitude)
+    if fixed_size and n_entries <= COPY_UP_TO * rank:
+        return CopySelector(n_in, n_out, n_active, by_magnitude)
     return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
 
 

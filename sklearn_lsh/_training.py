@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_lsh._costs import GEMM, SCORE, per_entry
+from sklearn_lsh._costs import SCORE, per_entry
 
 # Time of refreshing, as a share of that of the steps between two refreshes.
 REFRESH_SHARE = 0.06
@@ -156,7 +156,7 @@ def refresh_gap(network, n_entries, sparse):
         selector = layer.selector
         work += 3 * per_entry(sparse) * n_entries * selector.n_active
         work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
-        refresh += GEMM * selector.refresh_cost()
+        refresh += selector.refresh_time()
         n_entries, sparse = selector.n_active, not selector.is_dense
     return refresh / (REFRESH_SHARE * work)
 

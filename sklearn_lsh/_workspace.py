@@ -5,7 +5,7 @@ import numpy as np
 from sklearn_lsh._rows import Rows
 
 PANEL = 32  # these two as in _kernels/_views.pxd
-TOGETHER = 8
+TOGETHER = 32
 # Rows a thread takes at a time: what they share, weights of one neuron or panels of a sketch, is
 # fetched once for all of them, and they still fit into the second-level cache.
 BLOCK = 100

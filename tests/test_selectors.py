@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from sklearn_lsh import LSHMLPClassifier
 from sklearn_lsh._layer import Layer
-from sklearn_lsh._selectors import TopKSelector, cheapest
+from sklearn_lsh._selectors import CopySelector, TopKSelector, cheapest
 from sklearn_lsh._selectors import make_selector as by_name
 
 
@@ -135,19 +135,51 @@ def test_names_and_fallbacks():
         "n_tables": 10, "n_probes": 10, "n_candidates": None,
     }  # fmt: skip
 
-    def name(selector, n_in, n_out, n_active, sketch_size=32):
+    def name(selector, n_in, n_out, n_active, sketch_size=32, n_entries=None, fixed_size=False):
         made = by_name(
-            selector, n_in, n_out, n_active, n_in, False, sketch_size=sketch_size, **rest
-        )
+            selector, n_in, n_out, n_active, n_entries or n_in, fixed_size, fixed_size=fixed_size,
+            sketch_size=sketch_size, **rest,
+        )  # fmt: skip
         return type(made).__name__
 
     assert name("sketch", 784, 1000, 50) == "SketchSelector"
+    assert name("sketch", 784, 1000, 50, n_entries=50, fixed_size=True) == "CopySelector"
+    assert name("sketch", 784, 1000, 50, n_entries=500, fixed_size=True) == "SketchSelector"
+    assert name("auto", 784, 1000, 50, n_entries=50, fixed_size=True) == "CopySelector"
     assert name("sketch", 20, 1000, 50) == "TopKSelector"  # 20 inputs need no 32 directions
     assert name("lsh", 784, 1000, 50) == name("lsh", 20, 1000, 50) == "TableSelector"
     assert name("lsh", 784, 1000, 1000) == "DenseSelector"
     assert name("auto", 784, 100, 5) == "DenseSelector"
     assert name("auto", 784, 1000, 50) == "SketchSelector"
     assert name("auto", 784, 100_000, 100) == "TableSelector"
+
+
+@pytest.mark.parametrize("n_in, n_out, n_entries", [(100, 64, 10), (37, 33, 5), (500, 1000, 1)])
+def test_a_copy_scores_exactly_but_for_half_precision(n_in, n_out, n_entries):
+    rng = np.random.default_rng(0)
+    selector = CopySelector(n_in, n_out, max(1, n_out // 10))
+    layer = Layer.glorot(n_in, n_out, "relu", selector, np.random.RandomState(0))
+    layer.b[...] = rng.normal(size=n_out) / 10
+    X = np.zeros((50, n_in), dtype=np.float32)
+    for row in X:
+        row[rng.choice(n_in, n_entries, replace=False)] = rng.normal(size=n_entries)
+    layer.selector.refresh(layer, 2)
+    scores = X.astype(np.float64) @ layer.W.T + layer.b
+    # Halves keep 8 bits of a weight.
+    slack = 2**-8 * np.abs(X) @ np.abs(layer.W.T)
+    for i, active in enumerate(select(layer, sp.csr_array(X))):
+        left_out = np.setdiff1d(np.arange(n_out), active)
+        low, high = active[scores[i, active].argmin()], left_out[scores[i, left_out].argmax()]
+        assert scores[i, low] >= scores[i, high] - slack[i, low] - slack[i, high] - 1e-6
+
+
+@pytest.mark.parametrize("below", ["dropout", "dense", "sketch"])
+def test_second_layers_follow_any_first(below):
+    X, y = load_digits(return_X_y=True)
+    est = LSHMLPClassifier((300, 300), selector=[below, "sketch"], density=0.1, max_iter=3)
+    assert est.fit(X / 16, y).score(X / 16, y) > 0.5
+    copied = type(est._network.layers[1].selector).__name__ == "CopySelector"
+    assert copied == (below == "sketch")
 
 
 def test_auto_takes_more_than_it_gives_nowhere():

@@ -100,6 +100,13 @@ cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept n
         out[j] = activate(layer.activation, out[j]) * min(c * s, <float> 1)
 
 
+cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs, Py_ssize_t block,
+                                      int32_t r) noexcept nogil:
+    """Those of the run after r, to be asked for while r is at work; at the end, those of r."""
+    cdef Run coming = run_at(pairs, block, 0, min(r + 1, n_runs(pairs, block) - 1))
+    return layer.W + coming.neuron * layer.stride
+
+
 cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
                   const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil:
     """Outputs of the rows [first, first + n)."""
@@ -109,6 +116,8 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     cdef int p
     cdef float z, bias
     cdef const float* w
+    cdef const float* coming
+    cdef int share
     if layer.selector.kind == EXPECTED:
         for row in range(first, first + n):
             forward_expected(layer, row_at(inputs, row), out.values + out.start[row])
@@ -116,11 +125,12 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     for r in range(n_runs(pairs, block)):
         run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
-        if inputs.indices != NULL:
-            lsh_prefetch(w, layer.n_in, <int64_t> run.n * inputs.length[first])
+        coming = next_weights(layer, pairs, block, r)
+        share = (layer.n_in + run.n - 1) // run.n
         bias = layer.b[run.neuron]
         for p in range(run.n):
             row = run.rows[p]
+            lsh_prefetch(coming + p * share, min(share, layer.n_in - p * share), inputs.length[row])
             at = inputs.start[row]
             if inputs.indices == NULL:
                 lsh_dot(w, inputs.values + at, inputs.lines + at // LINE, inputs.n_lines[row],
@@ -144,16 +154,19 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
     cdef int p
     cdef float d
     cdef const float* w
+    cdef const float* coming
+    cdef int share
     cdef float* target
     for row in range(first, first + n):
         memset(out + below.start[row], 0, below.length[row] * sizeof(float))
     for r in range(n_runs(pairs, block)):
         run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
-        if below.indices != NULL:
-            lsh_prefetch(w, layer.n_in, <int64_t> run.n * below.length[first])
+        coming = next_weights(layer, pairs, block, r)
+        share = (layer.n_in + run.n - 1) // run.n
         for p in range(run.n):
             row = run.rows[p]
+            lsh_prefetch(coming + p * share, min(share, layer.n_in - p * share), below.length[row])
             d = deltas.values[deltas.start[row] + slot(run, p)]
             at = below.start[row]
             if d == 0:

@@ -1,13 +1,13 @@
 """The active sets of a block: score neurons (all, or those the tables return), keep the best."""
 from libc.math cimport expf, fabsf, logf
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, LayerView, Row, RowsView, Scratch, SelectorView,
-    column_at, n_stored, row_at,
+    COPY, PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, LayerView, Row, RowsView, Scratch,
+    SelectorView, column_at, n_stored, row_at,
 )
 
 
@@ -16,6 +16,8 @@ cdef extern from "products.h" nogil:
     void lsh_project(const float*, const int32_t*, const int32_t*, int, int, const float*, int,
                      float*, int32_t*, float*, int*)
     void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
+    void lsh_prefetch(const float*, int, int64_t)
+    void lsh_score_sparse(const uint32_t*, const int32_t*, const float*, int, const float*, float*)
 
 cdef extern from "selection.h" nogil:
     void lsh_detect()
@@ -145,6 +147,27 @@ cdef void score_candidates(const LayerView* layer, Row x, const float* q, const 
             scores[s + t] = z[t] + selector.offsets[ids[s + t]]
 
 
+cdef void score_copy(const LayerView* layer, const RowsView* inputs, Py_ssize_t first, int n,
+                     Scratch* scratch) noexcept nogil:
+    """Scores of n rows by the copy of the weights, a panel of neurons at a time for all rows."""
+    cdef const SelectorView* selector = &layer.selector
+    cdef int n_panels = (selector.n_out + PANEL - 1) // PANEL, panel, e
+    cdef int64_t size = <int64_t> layer.n_in * (PANEL // 2), share = (size + n - 1) // n
+    cdef const uint32_t* words
+    cdef Row x
+    for panel in range(n_panels):
+        words = selector.halves + panel * size
+        for e in range(n):
+            x = row_at(inputs, first + e)
+            if panel + 1 < n_panels:
+                # Rows pick their lines at random; the next panel comes in order meanwhile.
+                lsh_prefetch(<const float*> (words + size + e * share),
+                             <int> min(share, size - e * share), size)
+            lsh_score_sparse(words, x.indices, x.values, x.length,
+                             selector.offsets + panel * PANEL,
+                             scratch.scores + e * scratch.stride + panel * PANEL)
+
+
 cdef inline float uniform(uint64_t seed, uint64_t i) noexcept nogil:
     """Number i of a random sequence in (0, 1) (splitmix64)."""
     cdef uint64_t z = seed + (i + 1) * <uint64_t> 0x9E3779B97F4A7C15
@@ -221,7 +244,9 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                             selector.directions, r, scratch.queries + e * r, scratch.kept,
                             scratch.packed, &projected)
             counts[1] += projected
-        if selector.kind == SKETCH:
+        if selector.kind == COPY:
+            score_copy(layer, inputs, first + at, size, scratch)
+        elif selector.kind == SKETCH:
             for panel in range((selector.n_out + PANEL - 1) // PANEL):
                 for e in range(0, size, 2):
                     # Two rows at a time; a last one alone is scored twice over.

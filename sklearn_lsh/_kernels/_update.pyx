@@ -46,14 +46,27 @@ cdef void step_entries(float* w, float* s0, float* s1, const float* g, const int
         lsh_adagrad(w, s0, g, lines, n_lines, n, decay, step.rate, step.epsilon)
 
 
-cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
+cdef inline void prefetch_share(const LayerView* layer, int32_t j, int p, int n_shares,
+                                int32_t n_reads) noexcept nogil:
+    """Ask for share p of the weights and the state of neuron j, of which n_reads will be read."""
+    cdef int share = (layer.n_in + n_shares - 1) // n_shares, n = min(share, layer.n_in - p * share)
+    cdef int64_t at = j * layer.stride + p * share
+    lsh_prefetch(layer.W + at, n, n_reads)
+    lsh_prefetch(layer.slots[0] + at, n, n_reads)
+    if layer.slots[1] != NULL:
+        lsh_prefetch(layer.slots[1] + at, n, n_reads)
+
+
+cdef int update_neuron(const LayerView* layer, int32_t j, int32_t coming, const RowsView* x,
                        const int32_t* examples, const double* deltas, int n_pairs,
                        const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil:
     """Step neuron j on the examples whose active set holds it; return the entries touched.
 
+    coming : the neuron after it, whose weights are asked for meanwhile.
+
     Those are, of sparse inputs, the entries stored; of dense ones, the lines that are not left out.
     """
-    cdef int64_t at = j * layer.stride, n_reads
+    cdef int64_t at = j * layer.stride
     cdef int n = layer.n_in, n_lines = 0, p, k
     cdef int32_t c
     cdef const int32_t* lines
@@ -74,6 +87,7 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
                  layer.bias_slots[1] + j if s1 != NULL else NULL, &g_bias, NULL, 0, 1, step, 0)
     row = row_at(x, examples[0])
     if n_pairs == 1:
+        prefetch_share(layer, coming, 0, 1, row.length)
         lsh_scaled(deltas[0], gradient.scale, row.values, n_stored(&row), g)
     if x.indices == NULL:
         lines = row.lines
@@ -81,17 +95,13 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
         if n_pairs > 1:
             for p in range(n_pairs):
                 row = row_at(x, examples[p])
+                prefetch_share(layer, coming, p, n_pairs, row.length)
                 lsh_sum(scratch.sums, deltas[p], row.values, row.lines, row.n_lines, n)
             lsh_take_sums(scratch.sums, gradient.scale, n, g, listed, &n_lines)
             lines = listed
         step_entries(w, s0, s1, g, lines, n_lines, n, step, decay)
         return LINE * n_lines + n % LINE
     # The touched entries are stepped side by side: a mask over the whole row costs more.
-    n_reads = <int64_t> n_pairs * row.length
-    lsh_prefetch(w, n, n_reads)
-    lsh_prefetch(s0, n, n_reads)
-    if s1 != NULL:
-        lsh_prefetch(s1, n, n_reads)
     if n_pairs == 1:
         n = row.length
         touched = row.indices
@@ -99,6 +109,7 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
         n = 0
         for p in range(n_pairs):
             row = row_at(x, examples[p])
+            prefetch_share(layer, coming, p, n_pairs, row.length)
             lsh_scatter(scratch.sums, deltas[p], row.indices, row.values, row.length, listed, &n)
         for k in range(n):
             c = listed[k]
@@ -120,6 +131,17 @@ cdef int update_neuron(const LayerView* layer, int32_t j, const RowsView* x,
     return n
 
 
+cdef int32_t next_neuron(const Pairs* pairs, Py_ssize_t block, Py_ssize_t n_blocks, int32_t end,
+                         const int32_t* cursors) noexcept nogil:
+    """The lowest neuron that any of the blocks comes to next."""
+    cdef int32_t j = end
+    cdef Py_ssize_t b
+    for b in range(n_blocks):
+        if cursors[b] < n_runs(pairs, block + b):
+            j = min(j, run_at(pairs, block + b, 0, cursors[b]).neuron)
+    return j
+
+
 cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
                             const RowsView* deltas, const RowsView* x, const Pairs* pairs,
                             Py_ssize_t first, Py_ssize_t n, const double* weights,
@@ -132,19 +154,14 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
     cdef Run run
     cdef Py_ssize_t block, b, row, n_blocks = (n + pairs.block - 1) // pairs.block
     cdef int64_t touched = 0
-    cdef int32_t j
+    cdef int32_t j, coming
     cdef int p, n_pairs, size
     block = first // pairs.block
     for b in range(n_blocks):
         scratch.cursors[b] = run_from(pairs, block + b, begin)
-    while True:
-        # The lowest neuron that any block comes to next.
-        j = end
-        for b in range(n_blocks):
-            if scratch.cursors[b] < n_runs(pairs, block + b):
-                j = min(j, run_at(pairs, block + b, 0, scratch.cursors[b]).neuron)
-        if j == end:
-            return touched
+    coming = next_neuron(pairs, block, n_blocks, end, scratch.cursors)
+    while coming < end:
+        j = coming
         n_pairs = 0
         for b in range(n_blocks):
             if scratch.cursors[b] == n_runs(pairs, block + b):
@@ -160,8 +177,10 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
                 scratch.deltas[n_pairs] = (
                     weights[row - first] * deltas.values[deltas.start[row] + slot(run, p)])
                 n_pairs += 1
-        touched += update_neuron(layer, j, x, scratch.examples, scratch.deltas, n_pairs, step,
-                                 gradient, scratch)
+        coming = next_neuron(pairs, block, n_blocks, end, scratch.cursors)
+        touched += update_neuron(layer, j, coming if coming < end else j, x, scratch.examples,
+                                 scratch.deltas, n_pairs, step, gradient, scratch)
+    return touched
 
 
 cdef struct Group:                      # a layer's share of a batch

@@ -1,18 +1,18 @@
 # The C side of the nouns: plain structs over the arrays of Rows, Layer, Selector and Workspace.
 # A view borrows; the Python object must outlive it.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 
 cdef enum:
     PANEL = 32          # neurons scored together; the width of one block of a sketch
-    TOGETHER = 8        # examples scored while a panel is in the cache
+    TOGETHER = 32       # examples scored while a panel is in the cache
     LINE = 8            # columns of a dense row that may be blank together, as in simd.h
 
 cdef enum Activation:
     RELU, LEAKY_RELU, TANH, LOGISTIC, IDENTITY
 
 cdef enum SelectorKind:
-    DENSE, TOPK, SKETCH, TABLES, SAMPLED, EXPECTED
+    DENSE, TOPK, SKETCH, TABLES, SAMPLED, EXPECTED, COPY
 
 cdef enum OptimizerKind:
     ADAM, SGD, ADAGRAD
@@ -52,6 +52,7 @@ cdef struct SelectorView:
     const float* plane_values
     # sketch of every neuron: score_j = sketch_j . q + offset_j
     const float* panels                 # SKETCH: (n_panels, rank, PANEL)
+    const uint32_t* halves              # COPY: (n_panels, n_in, PANEL / 2), two weights in each
     const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
     const float* offsets                # (n_panels * PANEL,) padded with 0
     # tables: scores h = hyperplanes' q + shift; the best of each group is a hash value, n_hashes of

@@ -25,6 +25,14 @@ cdef const int32_t* ints(array) except? NULL:
     return &flat[0]
 
 
+cdef const uint32_t* halves(array) except? NULL:
+    cdef const uint32_t[::1] flat
+    if array is None:
+        return NULL
+    flat = borrowed(array)
+    return &flat[0]
+
+
 cdef RowsView rows_view(rows) except *:
     cdef RowsView view
     cdef const int64_t[::1] start = rows.start
@@ -50,6 +58,7 @@ cdef SelectorView selector_view(selector) except *:
     view.rank = selector.rank
     view.directions = floats(selector.directions)
     view.panels = floats(selector.panels)
+    view.halves = halves(selector.halves)
     view.rows = floats(selector.rows)
     view.offsets = floats(selector.offsets)
     view.plane_start = ints(selector.plane_start)

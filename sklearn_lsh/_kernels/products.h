@@ -119,6 +119,29 @@ LSH_KERNEL(lsh_score,
         }
 })
 
+/* out[t] = start[t] + sum_k x[k] panel[ids[k]][t], t = 0..31; in the panel, word 8 g + i holds the
+ * halves of 16 g + i and 16 g + 8 + i */
+LSH_KERNEL(lsh_score_sparse,
+    (const uint32_t *LSH_RESTRICT panel, const int32_t *LSH_RESTRICT ids,
+     const float *LSH_RESTRICT x, int n, const float *LSH_RESTRICT start, float *LSH_RESTRICT out),
+    (panel, ids, x, n, start, out), {
+    lsh_f8 even[4] = {0};
+    lsh_f8 odd[4] = {0};
+    for (int k = 0; k < n; k += 2) {
+        const int last = k + 1 < n ? k + 1 : k;
+        const float a0 = x[k], a1 = k + 1 < n ? x[last] : 0;
+        const uint32_t *LSH_RESTRICT p0 = panel + 16 * (int64_t)ids[k];
+        const uint32_t *LSH_RESTRICT p1 = panel + 16 * (int64_t)ids[last];
+        LSH_ADD16H(even[0], even[1], a0, p0); LSH_ADD16H(even[2], even[3], a0, p0 + 8);
+        LSH_ADD16H(odd[0], odd[1], a1, p1); LSH_ADD16H(odd[2], odd[3], a1, p1 + 8);
+    }
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++) {
+        LSH_PLUS8(even[t], odd[t]);
+        for (int i = 0; i < 8; i++) out[8 * t + i] = LSH_LANE(even[t], i) + start[8 * t + i];
+    }
+})
+
 /* q[0..r) = sum over the entries x[k] of x[k] * rows[id_k * r + 0..r). Of a dense row, by lines, the
  * columns and values that are not zero are listed first. Gives the number of entries used. */
 LSH_KERNEL(lsh_project,
