@@ -10,19 +10,16 @@ cores.
 
 import argparse
 import json
-import platform
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-import scipy
-import sklearn
 from datasets import mnist
+from environment import environment
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-import sklearn_lsh
 from sklearn_lsh import LSHMLPClassifier
 from sklearn_lsh.inspection import selection_recall
 
@@ -104,7 +101,10 @@ def speed(data, rounds):
         **{name: LSHMLPClassifier(**NET, **s, **step) for name, s in SETTINGS.items()},
     }
     seconds = alternate(models, X, y, rounds)
-    result = {"seconds": {k: float(np.median(v)) for k, v in seconds.items()}}
+    result = {
+        "seconds": {k: float(np.median(v)) for k, v in seconds.items()},
+        "rounds": seconds,
+    }
     for name in SETTINGS:
         result[f"MLPClassifier / {name}"] = ratio(seconds, "MLPClassifier", name)
     for solver, setting in ASYNCHRONOUS.items():
@@ -115,6 +115,7 @@ def speed(data, rounds):
             for n in (1, 2)
         }
         seconds = alternate(models, X[:30000], y[:30000], rounds)
+        result["rounds"] |= seconds
         one, two = seconds
         result[f"asynchronous {solver}, 2 threads over 1"] = ratio(seconds, one, two)
         result[f"asynchronous {solver}, accuracy"] = models[two].score(*data[2:])
@@ -123,6 +124,7 @@ def speed(data, rounds):
         for n in (1, 2)
     }
     seconds = alternate(models, X, y, rounds)
+    result["rounds"] |= seconds
     result["deterministic, 2 threads over 1"] = ratio(seconds, "1 threads", "2 threads")
     result["same bits with 1 and 2 threads"] = all(
         np.array_equal(a, b)
@@ -142,13 +144,7 @@ def main():
     X, y, X_test, y_test = mnist()
     data = X.astype(np.float32), y, X_test.astype(np.float32), y_test
     results = {
-        "command": f"python benchmarks/mnist.py --seeds {options.seeds} --epochs {options.epochs} "
-        f"--rounds {options.rounds}",
-        "machine": f"{platform.processor() or platform.machine()}, {platform.system()}",
-        "versions": {
-            "python": platform.python_version(),
-            **{m.__name__: m.__version__ for m in (np, scipy, sklearn, sklearn_lsh)},
-        },
+        **environment(),
         "speed": speed(data, options.rounds),
         "accuracy": accuracy(data, options.seeds, options.epochs),
     }
@@ -162,6 +158,8 @@ def main():
             f"| {name}: recall of the exact active set, by layer | {recall} |"
         )
     for name, value in results["speed"].items():
+        if name == "rounds":
+            continue
         if name == "seconds":
             for peer, seconds in value.items():
                 print(f"| {peer}: seconds an epoch | {seconds:.2f} |")

@@ -1,6 +1,7 @@
 """The experiments of Spring & Shrivastava (2017) on data of the same kind, and beyond them.
 
-    python benchmarks/paper.py [--parts accuracy depth width recall] [--minutes M]
+    python benchmarks/paper.py [--parts accuracy depth width recall] [--sets ...] [--methods ...]
+                               [--levels ...] [--depths ...] [--minutes M]
     python benchmarks/paper.py --report
 
 Every run is stored in docs/results/paper.json when it ends, so that a call goes on where the last
@@ -15,11 +16,13 @@ import json
 import os
 import time
 import warnings
+from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
 from datasets import mnist
+from environment import environment
 from generated import convex, mnist8m_stream, rectangles_images
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -58,6 +61,7 @@ STREAM = 1_000_000
 LOADERS = {"mnist": mnist, "convex": convex, "rectangles_images": rectangles_images}
 
 
+@lru_cache(maxsize=1)
 def load(name):
     """Training and test rows, centred; of the stream, the mean and MNIST's test rows."""
     X, y, X_test, y_test = LOADERS["mnist" if name == "mnist8m" else name]()
@@ -108,6 +112,7 @@ class Store:
 
     def __init__(self, minutes):
         self.records = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        self.environment = environment()
         self.until = time.monotonic() + 60 * minutes
 
     def get(self, compute=train, **job):
@@ -116,7 +121,7 @@ class Store:
         if key not in self.records:
             if time.monotonic() > self.until:
                 raise SystemExit("time is up; call again to go on")
-            self.records[key] = compute(job)
+            self.records[key] = compute(job) | {"environment": self.environment}
             part = RESULTS.with_suffix(".part")
             part.write_text(json.dumps(self.records, indent=0) + "\n")
             os.replace(part, RESULTS)
@@ -143,9 +148,9 @@ def tuned(store, data, method):
     return max(found, key=found.get)
 
 
-def accuracy(store, sets, levels, depths):
+def accuracy(store, sets, levels, depths, methods):
     """Accuracy against the share of active neurons."""
-    for level, depth, data, method in product(levels, depths, sets, METHODS):
+    for level, depth, data, method in product(levels, depths, sets, methods):
         if method in ("dense", "auto") and level != 0.05:
             continue
         rate = tuned(store, data, method)
@@ -178,14 +183,14 @@ def recall(store):
     """What every family finds in one trained network, and at what cost."""
 
     def compute(job):
-        X, y, X_test, _, _ = load("mnist")
+        X, y, X_test, y_test, _ = load("mnist")
         model = LSHMLPClassifier(
             (1000, 1000), **FAMILIES[job["family"]], max_iter=3, random_state=0, batch_size=200
         ).fit(X, y)
         cost = model.n_multiplications_
         return {
             "recall": selection_recall(model, X_test[:2000])["recall"].tolist(),
-            "accuracy": model.score(X_test, load("mnist")[3]),
+            "accuracy": model.score(X_test, y_test),
             "multiplications": {k: int(n) for k, n in cost.items()},
         }
 
@@ -201,6 +206,7 @@ def main():
     parser.add_argument(
         "--levels", nargs="+", type=float, default=[0.05, 0.1, 0.25, 0.5, 0.75, 0.9]
     )
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--depths", nargs="+", type=int, default=[2, 3])
     parser.add_argument("--minutes", type=float, default=np.inf)
     parser.add_argument("--report", action="store_true")
@@ -213,7 +219,7 @@ def main():
         write(store)
         return
     if "accuracy" in options.parts:
-        accuracy(store, options.sets, options.levels, options.depths)
+        accuracy(store, options.sets, options.levels, options.depths, options.methods)
     for part in (depth, width, recall):
         if part.__name__ in options.parts:
             part(store)

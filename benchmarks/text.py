@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import debian_sections
+from environment import environment
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
@@ -72,7 +73,8 @@ def main():
             f"{spread:.4f} | {r['seconds_per_epoch']:.2f} | {100 * share:.1f} % |"
         )
     if options.output:
-        options.output.write_text(json.dumps(results, indent=1) + "\n")
+        record = {**environment(), "selectors": results}
+        options.output.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ def test_one_step_equals_the_oracle(loss, to_input, selector, counts):
         learning_rate_init=0.5, batch_size=40, alpha=0.1 if selector == "dense" else 0.0,
         **({} if classify else {"loss": loss}),
     )  # fmt: skip
-    X, weight = rng.normal(size=(40, 12)), rng.uniform(0.1, 2, 40)
+    X, weight = rng.normal(size=(40, 20)), rng.uniform(0.1, 2, 40)
+    X[::3, 8:16] = 0
     if loss == "softmax":
         y = rng.permutation(np.arange(40) % 4)
         target = np.eye(4)[y]
@@ -82,6 +83,23 @@ def test_one_step_equals_the_oracle(loss, to_input, selector, counts):
         np.testing.assert_allclose(new, old - 0.5 * slope, rtol=1e-4, atol=1e-5)
     if loss != "squared_error":  # scikit-learn reports that one as a mean over the outputs
         assert model.loss_ == pytest.approx(value, rel=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 20])
+def test_lines_that_are_blank_throughout_keep_their_weights(solver, asynchronous, batch_size):
+    X = np.random.default_rng(0).normal(size=(40, 27))
+    model = small(
+        solver=solver, alpha=0.1, batch_size=batch_size, selector="dense", asynchronous=asynchronous
+    )
+    model.partial_fit(X, np.arange(40) % 4, classes=range(4))
+    before = model.coefs_[0].copy()
+    X[:, 8:16] = 0
+    X[:, 24:] = 0  # the last columns do not make a line
+    model.partial_fit(X, np.arange(40) % 4)
+    moved = np.any(model.coefs_[0] != before, axis=1)
+    np.testing.assert_array_equal(moved, (np.arange(27) < 8) | (np.arange(27) >= 16))
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])

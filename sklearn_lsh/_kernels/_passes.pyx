@@ -4,6 +4,7 @@ Training in batches (here) and asynchronous training compose the same two functi
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from sklearn_lsh._kernels._loss cimport loss_row
 from sklearn_lsh._kernels._pairs cimport group
 from sklearn_lsh._kernels._select cimport select
 from sklearn_lsh._kernels._views cimport (
-    LINE, RowsView, Scratch, layer_view, pairs_view, row_at, rows_view, scratch_views,
+    LINE, Row, RowsView, Scratch, layer_view, n_stored, pairs_view, row_at, rows_view,
+    scratch_views,
 )
 
 
@@ -43,13 +45,20 @@ cdef void load(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil:
     """Make example i of x row `room` of the inputs."""
     cdef const RowsView* x = &net.x
     cdef const RowsView* inputs = &net.inputs
-    if x.indices == NULL:
-        # A copy: aligned, its lines side by side, its blank ones left out.
-        lsh_copy(x.values + x.start[i], x.length[i], inputs.values + inputs.start[room],
-                 inputs.lines + inputs.start[room] // LINE, inputs.n_lines + room)
-    else:
+    cdef float* values = inputs.values + inputs.start[room]
+    cdef int32_t* lines = inputs.lines + inputs.start[room] // LINE
+    cdef Row row
+    if x.indices != NULL:
         inputs.start[room] = x.start[i]
         inputs.length[room] = x.length[i]
+    elif x.lines == NULL:
+        # A copy: aligned, its lines side by side, its blank ones left out.
+        lsh_copy(x.values + x.start[i], x.length[i], values, lines, inputs.n_lines + room)
+    else:
+        row = row_at(x, i)
+        memcpy(values, row.values, n_stored(&row) * sizeof(float))
+        memcpy(lines, row.lines, row.n_lines * sizeof(int32_t))
+        inputs.n_lines[room] = row.n_lines
 
 
 cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, Scratch* scratch,
