@@ -10,6 +10,7 @@ needed from beyond the first-level cache; a kernel over 100 % found part of them
 
 import time
 import warnings
+from copy import copy
 
 import numpy as np
 from datasets import mnist
@@ -56,19 +57,23 @@ def measure(model, X, y):
     seconds = np.diff(median_seconds(*passes), prepend=0)
     for depth, layer in enumerate(layers):
         used, ranked, projected = counts[depth].tolist()
-        scored = layer.selector.rank * (ranked + projected)
+        scored = sum(layer.selector.costs(projected, BATCH, ranked))
+        size = 4 if layer.selector.halves is None else 2
         # Dense rows are read whole; sparse ones a cache line for nearly every entry.
         line = 4 if flow[depth].indices is None else 64
         name = f"select, forward {shape(layer)}"
-        yield name, seconds[depth], 4 * scored + line * used, 2 * (used + scored)
+        yield name, seconds[depth], size * scored + line * used, 2 * (used + scored)
     used = counts[1:, 0].sum()
     yield "loss, backward, all layers", seconds[-1], 64 * used, 2 * used
     for depth, layer in enumerate(layers):
         used, out, room = counts[depth, 0], flow[depth + 1], workspace.deltas[depth]
         deltas = Rows(out.start, out.length, out.indices, room.values, out.n_cols)
 
-        def update(layer=layer, deltas=deltas, x=flow[depth]):
-            return _update.update([layer], [deltas], [x], weight, optimizer, 1e-4, workspace)
+        alone = copy(workspace)
+        alone.pairs = [workspace.pairs[depth]]
+
+        def update(layer=layer, deltas=deltas, x=flow[depth], alone=alone):
+            return _update.update([layer], [deltas], [x], weight, optimizer, 1e-4, alone)
 
         touched = int(update()[0])
         # The inputs of every pair; weights and two moments, read and written.

@@ -82,7 +82,9 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         - 'dense': all neurons, as an ordinary network does.
         - 'topk': the largest pre-activations, found by computing all of them. Saves work only in
           backward pass, update and the layers above; the oracle of the others.
-        - 'sketch': the largest of a low-rank approximation of all pre-activations.
+        - 'sketch': the largest of a low-rank approximation of all pre-activations; above another
+          active set of at most 4 `sketch_size` neurons, of the pre-activations themselves in half
+          precision.
         - 'lsh': candidates come out of hash tables of the neurons; the largest approximate
           pre-activations among them are kept.
         - 'auto': the cheapest of 'dense', 'sketch' and 'lsh' by a model of their cost.
