@@ -255,7 +255,7 @@ class BaseLSHMLP(BaseEstimator):
             return improved
         network = self._network.at_prediction()
         if network is not self._network:
-            workspace = self._workspace(len(workspace.outputs[0]))
+            workspace = self._workspace(workspace.n_rows)
         scores = network.scores(inputs.take(validation), workspace, dict.fromkeys(COSTS, 0))
         score = self._validation_score(scores, targets.take(validation), weight[validation])
         improved = score >= self.best_validation_score_ + self.tol
@@ -285,7 +285,7 @@ class BaseLSHMLP(BaseEstimator):
             n_threads = max(1, min(n_threads, work // WORK_PER_THREAD))
         if training and self.asynchronous:
             n_rows *= n_threads
-        return Workspace(layers, max(n_rows, n_threads), n_threads, training=training)
+        return Workspace(layers, n_rows, n_threads, training=training)
 
     def _rows(self, X):
         """Validated input of a fitted estimator."""

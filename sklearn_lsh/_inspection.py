@@ -226,7 +226,7 @@ def _probes(layer):
 
 def _outputs(layer, inputs, n_threads):
     """Output of a layer on its own."""
-    workspace = Workspace([layer], max(len(inputs), n_threads), n_threads, training=False)
+    workspace = Workspace([layer], len(inputs), n_threads, training=False)
     return Network([layer], None).forward(inputs, workspace, dict.fromkeys(COSTS, 0))[-1]
 
 

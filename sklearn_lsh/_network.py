@@ -104,7 +104,7 @@ class Network:
 
     @staticmethod
     def batches(inputs, workspace):
-        step = len(workspace.outputs[0])
+        step = workspace.n_rows
         return [slice(at, at + step) for at in range(0, len(inputs), step)]
 
     def prepare(self, inputs, weight, workspace, spent):

@@ -138,7 +138,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             max(1, round(density * n_out)),
             n_entries,
             sparse,
-            fixed_size=bool(layers) and not layers[-1].selector.at_prediction().is_dense,
+            above_active_set=bool(layers) and not layers[-1].selector.at_prediction().is_dense,
             by_magnitude=activation in TWO_SIDED,
             # Not drawn from rng: weights and batches then are those of scikit-learn's MLP.
             seed=len(layers),

@@ -57,6 +57,10 @@ class Rows:
         """View a float32 matrix, C-contiguous or CSR (whose indices become int32)."""
         n_rows, n_cols = X.shape
         if sp.issparse(X):
+            if not X.has_canonical_format:
+                # Kernels meet a column once in a row.
+                X = X.copy()
+                X.sum_duplicates()
             indptr = np.asarray(X.indptr, dtype=np.int64)
             # Kernels tell dense rows by the lack of indices: none stored is still sparse.
             spare = np.zeros(1)
@@ -130,9 +134,12 @@ class Rows:
         ends = np.cumsum(self.length, dtype=np.int64)
         indptr = np.concatenate([[0], ends])
         within = np.arange(indptr[-1]) - np.repeat(ends - self.length, self.length)
-        at = np.repeat(self.start, self.length) + within
-        indices = within if self.indices is None else self.indices[at]
-        return sp.csr_matrix((self.values[at], indices, indptr), shape=(len(self), self.n_cols))
+        if self.indices is None:
+            values, indices = self.to_matrix().reshape(-1), within
+        else:
+            at = np.repeat(self.start, self.length) + within
+            values, indices = self.values[at], self.indices[at]
+        return sp.csr_matrix((values, indices, indptr), shape=(len(self), self.n_cols))
 
     def to_matrix(self):
         """Copy as float32: an array when dense, CSR when sparse."""

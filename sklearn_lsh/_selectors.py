@@ -109,6 +109,7 @@ class TopKSelector(Selector):
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         self.mean = weighted_mean(inputs, weight)
+        self.learns = False  # the start takes the mean, and nothing after it
         return 0
 
     def ranking_cost(self, n_projected, n_rows, n_ranked):
@@ -248,6 +249,7 @@ class CopySelector(Selector):
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         self.mean = weighted_mean(inputs, weight)
+        self.learns = False  # the start takes the mean, and nothing after it
         return inputs.shape[0] * inputs.shape[1]
 
     def refresh(self, layer, n_threads):
@@ -385,12 +387,12 @@ NARROW = 128
 COPY_UP_TO = 4
 
 
-def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, fixed_size=False,
+def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, above_active_set=False,
                   by_magnitude, seed, sketch_size, **tables):  # fmt: skip
     """Selector of a hidden layer by its public name.
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
-    fixed_size : whether they are active sets, all of the same size.
+    above_active_set : whether inputs are active sets, at prediction too.
     """
     if n_active >= n_out:
         return DenseSelector(n_in, n_out)
@@ -408,7 +410,7 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, fixed_size=
         return SampledSelector(n_in, n_out, n_active, seed, adaptive=name == "adaptive_dropout")
     if name == "topk" or rank is None:
         return TopKSelector(n_in, n_out, n_active, by_magnitude)
-    if fixed_size and n_entries <= COPY_UP_TO * rank:
+    if above_active_set and n_entries <= COPY_UP_TO * rank:
         return CopySelector(n_in, n_out, n_active, by_magnitude)
     return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
 

@@ -96,7 +96,9 @@ class Trainer:
         relative = weight / weight.mean()
         total, at = 0.0, 0
         while at < len(inputs):
-            steps = max(self.next_refresh - self.step, 1)
+            # A few batches for every thread at least.
+            steps = max(self.next_refresh - self.step, 2 * workspace.n_threads)
+            steps = min(steps, -(-(len(inputs) - at) // batch_size))
             rows = slice(at, at + steps * batch_size)
             total += self.network.train_asynchronously(
                 inputs.take(rows),
@@ -108,7 +110,7 @@ class Trainer:
                 workspace,
                 spent,
             )
-            look = slice(at, at + min(LATER_LOOK, len(workspace.outputs[0]), steps * batch_size))
+            look = slice(at, at + min(LATER_LOOK, workspace.n_rows, steps * batch_size))
 
             def flow(look=look):
                 return self.network.forward(inputs.take(look), workspace, spent), weight[look]
@@ -132,7 +134,7 @@ class Trainer:
 
     def wait(self, n_rows, n_steps):
         """Steps until n_rows or n_steps have passed, whichever comes first."""
-        return min(max(1, round(n_rows / self.rows_per_step)), n_steps)
+        return max(1, round(min(n_rows / self.rows_per_step, n_steps)))
 
     def forget_slots(self):
         """Drop the optimiser's state, twice the size of the weights under Adam."""
@@ -147,7 +149,7 @@ class Trainer:
 
 
 def refresh_gap(network, n_entries, sparse):
-    """Rows between refreshes that keep them at REFRESH_SHARE of the time.
+    """Rows between refreshes that keep them at REFRESH_SHARE of the time; infinite without any.
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
@@ -158,7 +160,7 @@ def refresh_gap(network, n_entries, sparse):
         work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
         refresh += selector.refresh_time()
         n_entries, sparse = selector.n_active, not selector.is_dense
-    return refresh / (REFRESH_SHARE * work)
+    return refresh / (REFRESH_SHARE * work) if refresh else np.inf
 
 
 def squared_norm(network):

@@ -56,10 +56,11 @@ class Workspace:
     """
 
     def __init__(self, layers, n_rows, n_threads, *, training=True):
+        self.n_rows = n_rows
         self.n_threads = n_threads
         n_blocks = min(-(-n_rows // (BLOCK * n_threads)), MAX_BLOCKS_PER_THREAD) * n_threads
         block = -(-n_rows // n_blocks)
-        n_rows = block * n_blocks
+        n_rows = block * n_blocks  # room for whole blocks
         selectors = [layer.selector for layer in layers]
         n_out = max(layer.W.shape[0] for layer in layers)
         n_in = max(layer.W.shape[1] for layer in layers)

@@ -85,6 +85,18 @@ def test_one_step_equals_the_oracle(loss, to_input, selector, counts):
         assert model.loss_ == pytest.approx(value, rel=1e-4)
 
 
+@pytest.mark.parametrize("batch_size", [1, 50])
+def test_entries_stored_twice_are_summed(batch_size):
+    once = sp.csr_matrix(X[:100])
+    halves = [np.repeat(a, 2) for a in (once.data / 2, once.indices)]
+    twice = sp.csr_matrix((*halves, 2 * once.indptr), shape=once.shape)
+    assert twice.nnz == 2 * once.nnz
+    a, b = (small(batch_size=batch_size, max_iter=2).fit(A, Y[:100]) for A in (once, twice))
+    assert_same_parameters(a, b)
+    np.testing.assert_array_equal(a.predict_proba(once), b.predict_proba(twice))
+    assert twice.nnz == 2 * once.nnz  # the caller's matrix is left alone
+
+
 @pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 20])

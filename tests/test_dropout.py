@@ -120,3 +120,18 @@ def test_asynchronous_training_refuses_them(selector):
     est = LSHMLPClassifier((50,), selector=selector, asynchronous=True)
     with pytest.raises(ValueError, match=r"selector='\w+' .* asynchronous=True"):
         est.fit(X, Y)
+
+
+@pytest.mark.parametrize("batch_size", [1, 65])
+@pytest.mark.parametrize("above", ["topk", "sketch"])
+def test_layers_above_start_the_same_at_any_thread_count(batch_size, above):
+    X = np.random.default_rng(0).normal(size=(130, 8))
+    fits = [
+        LSHMLPClassifier(
+            (64, 64), selector=["dropout", above], density=0.5, batch_size=batch_size, max_iter=1,
+            random_state=0, n_threads=n,
+        ).fit(X, np.arange(130) % 2)
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    for other in fits[1:]:
+        np.testing.assert_array_equal(fits[0].coefs_[1], other.coefs_[1])

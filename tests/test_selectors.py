@@ -135,17 +135,17 @@ def test_names_and_fallbacks():
         "n_tables": 10, "n_probes": 10, "n_candidates": None,
     }  # fmt: skip
 
-    def name(selector, n_in, n_out, n_active, sketch_size=32, n_entries=None, fixed_size=False):
+    def name(selector, n_in, n_out, n_active, sketch_size=32, n_entries=None, above=False):
         made = by_name(
-            selector, n_in, n_out, n_active, n_entries or n_in, fixed_size, fixed_size=fixed_size,
+            selector, n_in, n_out, n_active, n_entries or n_in, above, above_active_set=above,
             sketch_size=sketch_size, **rest,
         )  # fmt: skip
         return type(made).__name__
 
     assert name("sketch", 784, 1000, 50) == "SketchSelector"
-    assert name("sketch", 784, 1000, 50, n_entries=50, fixed_size=True) == "CopySelector"
-    assert name("sketch", 784, 1000, 50, n_entries=500, fixed_size=True) == "SketchSelector"
-    assert name("auto", 784, 1000, 50, n_entries=50, fixed_size=True) == "CopySelector"
+    assert name("sketch", 784, 1000, 50, n_entries=50, above=True) == "CopySelector"
+    assert name("sketch", 784, 1000, 50, n_entries=500, above=True) == "SketchSelector"
+    assert name("auto", 784, 1000, 50, n_entries=50, above=True) == "CopySelector"
     assert name("sketch", 20, 1000, 50) == "TopKSelector"  # 20 inputs need no 32 directions
     assert name("lsh", 784, 1000, 50) == name("lsh", 20, 1000, 50) == "TableSelector"
     assert name("lsh", 784, 1000, 1000) == "DenseSelector"

@@ -18,12 +18,15 @@ from sklearn_lsh._kernels._views cimport (
 
 
 cdef void train_batch(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, const double* weights,
-                      const StepView* step, Gradient gradient, Scratch* scratch, int64_t* counts,
+                      const StepView* step, double alpha, Scratch* scratch, int64_t* counts,
                       int64_t* touched, double* losses) noexcept nogil:
     """One optimiser step on the examples [i, i + n), in the rows from `first` on."""
     cdef int depth, e
     cdef Py_ssize_t block, at, size = net.pairs[0].block
     cdef const RowsView* inputs = &net.inputs
+    cdef Gradient gradient
+    gradient.scale = 1. / n
+    gradient.decay = alpha / n
     for block in range((n + size - 1) // size):
         at = block * size
         pass_block(net, i + at, first + at, <int> min(size, n - at), scratch, counts,
@@ -50,7 +53,6 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
     cdef int n = len(layers), n_threads = workspace.n_threads, thread, size
     cdef Py_ssize_t batch, room = len(workspace.outputs[0]) // n_threads
     cdef double rate = step.learning_rate, beta1 = step.beta1, beta2 = step.beta2
-    cdef Gradient gradient
     net_view(&net, layers, inputs, workspace)
     net.loss = loss
     net.y = rows_view(targets)
@@ -69,13 +71,11 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, st
                             schedule="dynamic", num_threads=n_threads):
             thread = threadid()
             size = <int> min(batch_size, net.x.n - batch * batch_size)
-            gradient.scale = 1. / size
-            gradient.decay = alpha / size
             if steps[thread].kind == ADAM:
                 steps[thread].rate = <float> (
                     rate * sqrt(1 - pow(beta2, t + batch + 1)) / (1 - pow(beta1, t + batch + 1)))
             train_batch(&net, batch * batch_size, thread * room, size,
-                        &sample_weight[batch * batch_size], &steps[thread], gradient,
+                        &sample_weight[batch * batch_size], &steps[thread], alpha,
                         &scratch[thread], &counts[thread, 0], &touched[thread, 0],
                         &losses[thread, 0])
     finally:

@@ -62,9 +62,8 @@ cdef int update_neuron(const LayerView* layer, int32_t j, int32_t coming, const 
                        const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil:
     """Step neuron j on the examples whose active set holds it; return the entries touched.
 
-    coming : the neuron after it, whose weights are asked for meanwhile.
-
-    Those are, of sparse inputs, the entries stored; of dense ones, the lines that are not left out.
+    Touched are, of sparse inputs, the entries stored; of dense ones, the lines that are not left
+    out. coming : the neuron after it, whose weights are asked for meanwhile.
     """
     cdef int64_t at = j * layer.stride
     cdef int n = layer.n_in, n_lines = 0, p, k

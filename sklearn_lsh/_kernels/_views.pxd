@@ -111,7 +111,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     float* edge_scores                  # (max n_out,)
     unsigned char* bins                 # (max n_out, padded to 64)
     float* queries                      # (TOGETHER, max rank)
-    int32_t* kept                       # (max n_in + 1,)
+    int32_t* kept                       # (max n_in + 1,) columns or lines of the inputs
     float* projections                  # (max n_tables * n_hashes * group)
     int32_t* ids                        # (max n_out + 1) candidates; or places in a list, by neuron
     int32_t* positions                  # (max n_out + 1)
@@ -125,7 +125,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     int32_t* examples                   # (n_rows,) of one neuron, and their deltas
     double* deltas
     double* sums                        # (max n_in,) -0.0 between uses
-    float* packed                       # (4, max n_in); (max n_in) at prediction
+    float* packed                       # (4, max n_in) of a neuron; or an input's non-zero values
 
 
 cdef RowsView rows_view(rows) except *
