@@ -55,6 +55,8 @@ def accuracy_section(store):
         ]
         text += f"### {data}, {len(widths)} hidden layers of {widths[0]}\n\n"
         text += table(["method", *(f"{100 * level:g} %" for level in levels)], rows) + "\n"
+        if len(levels) == 1:
+            continue
         for method in methods:
             means = [np.mean(found.get((data, widths, method, level), np.nan)) for level in levels]
             if method == "dense":
@@ -68,11 +70,19 @@ def accuracy_section(store):
 
 
 def pareto_section(store):
-    for method, pairs in grouped(
-        store, lambda r: (share(r), r["accuracy"]), "method", part="accuracy", data="mnist"
-    ).items():
-        if method[0] != "dense":
-            plt.scatter(*np.array(pairs).T, label=method[0], s=12)
+    found = {
+        method: pairs
+        for (method,), pairs in grouped(
+            store,
+            lambda r: (share(r), r["accuracy"]) if "multiplications" in r else None,
+            "method", part="accuracy", data="mnist",
+        ).items()
+        if method != "dense"
+    }  # fmt: skip
+    if not found:
+        return ""
+    for method, pairs in found.items():
+        plt.scatter(*np.array(pairs).T, label=method, s=12)
     plt.xscale("log")
     finish("paper_pareto.png", "multiplications of training / dense", "test accuracy", "MNIST")
     return "## Accuracy and all multiplications, MNIST\n\n![Pareto](paper_pareto.png)\n\n"
