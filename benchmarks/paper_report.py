@@ -1,5 +1,6 @@
 """docs/paper.md and its pictures from the records of paper.py."""
 
+import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -175,6 +176,11 @@ def write(store):
         "# The paper's experiments\n\n`python benchmarks/paper.py`; what is missing has not been "
     )
     text += "run yet. Methods and data: the head of that file.\n\n"
+    made = {json.dumps(r["environment"], sort_keys=True) for r in store.records.values()}
+    for place in map(json.loads, sorted(made)):
+        versions = ", ".join(f"{name} {version}" for name, version in place["versions"].items())
+        text += f"- `{place['command']}`: {place['machine']}; {versions}\n"
+    text += "\n"
     for part, writers in sections.items():
         if any(True for _ in store.select(part=part)):
             text += "".join(writer(store) for writer in writers)
