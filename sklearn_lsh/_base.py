@@ -136,7 +136,6 @@ class BaseLSHMLP(BaseEstimator):
             make_optimizer(self),
             self.alpha,
             refresh_gap(network, n_entries, sparse),
-            self._batch_size(),
         )
         self.n_outputs_ = targets.n_cols
         self.n_layers_ = len(network.layers) + 1

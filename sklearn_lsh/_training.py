@@ -30,17 +30,22 @@ class Trainer:
         L2 penalty of the touched weights.
     gap : float
         Longest time between refreshes, in rows.
+
+    Attributes
+    ----------
     rows_per_step : int
         Rows that a step is taken to have: not as many as there are, or repeating a row would
-        differ from doubling its weight.
+        differ from doubling its weight. Set, as `streaming` is, by every call that trains.
+    streaming : bool
+        Whether rows come in chunks: the first few may not be like the rest.
     """
 
-    def __init__(self, network, optimizer, alpha, gap, rows_per_step):
+    def __init__(self, network, optimizer, alpha, gap):
         self.network = network
         self.optimizer = optimizer
         self.alpha = alpha
         self.gap = gap
-        self.rows_per_step = rows_per_step
+        self.rows_per_step = None
         self.step = 0
         self.next_refresh = self.next_look = 1
         self.refreshed = 0

@@ -108,7 +108,7 @@ def test_directions_follow_drifting_inputs():
         return np.mean([exact[i, a].mean() for i, a in enumerate(select(layer, X))])
 
     before = recall(new)
-    for _ in range(25):
+    for _ in range(8):
         layer.selector.learn(layer, new, np.ones(len(new)), memory=0.5)
     layer.selector.refresh(layer, 1)
     assert recall(new) > max(before, 0.9)

@@ -4,10 +4,10 @@ Neuron by neuron: its weights are fetched once for all rows of the block that ho
 row run in the order of its neurons, so that no bit depends on the blocks.
 """
 from libc.math cimport expf, tanhf
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t
 from libc.string cimport memset
 
-from sklearn_lsh._kernels._pairs cimport Run, n_runs, run_at, slot
+from sklearn_lsh._kernels._pairs cimport Run, n_runs, neuron_at, run_at, slot
 from sklearn_lsh._kernels._views cimport (
     EXPECTED, IDENTITY, LEAKY_RELU, LINE, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs, Row,
     RowsView, row_at,
@@ -16,7 +16,7 @@ from sklearn_lsh._kernels._views cimport (
 
 cdef extern from "products.h" nogil:
     void lsh_detect()
-    void lsh_prefetch(const float*, int, int64_t)
+    void lsh_prefetch(const float*, int, int, int, int)
     void lsh_dot(const float*, const float*, const int32_t*, int, int, float*)
     void lsh_gather_dot(const float*, const int32_t*, const float*, int, float*)
     void lsh_axpy(float*, float, const float*, int)
@@ -103,8 +103,7 @@ cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept n
 cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs, Py_ssize_t block,
                                       int32_t r) noexcept nogil:
     """Those of the run after r, to be asked for while r is at work; at the end, those of r."""
-    cdef Run coming = run_at(pairs, block, 0, min(r + 1, n_runs(pairs, block) - 1))
-    return layer.W + coming.neuron * layer.stride
+    return layer.W + neuron_at(pairs, block, min(r + 1, n_runs(pairs, block) - 1)) * layer.stride
 
 
 cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
@@ -117,7 +116,6 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     cdef float z, bias
     cdef const float* w
     cdef const float* coming
-    cdef int share
     if layer.selector.kind == EXPECTED:
         for row in range(first, first + n):
             forward_expected(layer, row_at(inputs, row), out.values + out.start[row])
@@ -126,11 +124,10 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
         run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
         coming = next_weights(layer, pairs, block, r)
-        share = (layer.n_in + run.n - 1) // run.n
         bias = layer.b[run.neuron]
         for p in range(run.n):
             row = run.rows[p]
-            lsh_prefetch(coming + p * share, min(share, layer.n_in - p * share), inputs.length[row])
+            lsh_prefetch(coming, layer.n_in, p, run.n, inputs.length[row])
             at = inputs.start[row]
             if inputs.indices == NULL:
                 lsh_dot(w, inputs.values + at, inputs.lines + at // LINE, inputs.n_lines[row],
@@ -155,7 +152,6 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
     cdef float d
     cdef const float* w
     cdef const float* coming
-    cdef int share
     cdef float* target
     for row in range(first, first + n):
         memset(out + below.start[row], 0, below.length[row] * sizeof(float))
@@ -163,10 +159,9 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
         run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
         coming = next_weights(layer, pairs, block, r)
-        share = (layer.n_in + run.n - 1) // run.n
         for p in range(run.n):
             row = run.rows[p]
-            lsh_prefetch(coming + p * share, min(share, layer.n_in - p * share), below.length[row])
+            lsh_prefetch(coming, layer.n_in, p, run.n, below.length[row])
             d = deltas.values[deltas.start[row] + slot(run, p)]
             at = below.start[row]
             if d == 0:

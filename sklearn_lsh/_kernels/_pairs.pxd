@@ -24,19 +24,23 @@ cdef inline const int32_t* neurons_of(const Pairs* pairs, Py_ssize_t block) noex
     return pairs.neurons + <int64_t> block * pairs.runs_room
 
 
+cdef inline int32_t neuron_at(const Pairs* pairs, Py_ssize_t block, int32_t r) noexcept nogil:
+    """The neuron of run r."""
+    return r if pairs.start == NULL else neurons_of(pairs, block)[r]
+
+
 cdef inline Run run_at(const Pairs* pairs, Py_ssize_t block, int n, int32_t r) noexcept nogil:
     """Run r of a block of n rows."""
     cdef Run run
     cdef const int32_t* start
     cdef Py_ssize_t first = block * pairs.block
-    run.neuron = r
+    run.neuron = neuron_at(pairs, block, r)
     run.n = n
     run.slots = NULL
     run.rows = pairs.rows + first
     if pairs.start == NULL:
         return run
     start = pairs.start + <int64_t> block * (pairs.runs_room + 1)
-    run.neuron = neurons_of(pairs, block)[r]
     run.n = start[r + 1] - start[r]
     run.rows = pairs.rows + first * pairs.room + start[r]
     run.slots = pairs.slots + first * pairs.room + start[r]

@@ -16,7 +16,7 @@ cdef extern from "products.h" nogil:
     void lsh_project(const float*, const int32_t*, const int32_t*, int, int, const float*, int,
                      float*, int32_t*, float*, int*)
     void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
-    void lsh_prefetch(const float*, int, int64_t)
+    void lsh_prefetch(const float*, int, int, int, int)
     void lsh_score_sparse(const uint32_t*, const int32_t*, const float*, int, const float*, float*)
 
 cdef extern from "selection.h" nogil:
@@ -152,7 +152,7 @@ cdef void score_copy(const LayerView* layer, const RowsView* inputs, Py_ssize_t 
     """Scores of n rows by the copy of the weights, a panel of neurons at a time for all rows."""
     cdef const SelectorView* selector = &layer.selector
     cdef int n_panels = (selector.n_out + PANEL - 1) // PANEL, panel, e
-    cdef int64_t size = <int64_t> layer.n_in * (PANEL // 2), share = (size + n - 1) // n
+    cdef int64_t size = <int64_t> layer.n_in * (PANEL // 2)
     cdef const uint32_t* words
     cdef Row x
     for panel in range(n_panels):
@@ -161,8 +161,7 @@ cdef void score_copy(const LayerView* layer, const RowsView* inputs, Py_ssize_t 
             x = row_at(inputs, first + e)
             if panel + 1 < n_panels:
                 # Rows pick their lines at random; the next panel comes in order meanwhile.
-                lsh_prefetch(<const float*> (words + size + e * share),
-                             <int> min(share, size - e * share), size)
+                lsh_prefetch(<const float*> (words + size), <int> size, e, n, <int> size)
             lsh_score_sparse(words, x.indices, x.values, x.length,
                              selector.offsets + panel * PANEL,
                              scratch.scores + e * scratch.stride + panel * PANEL)

@@ -10,7 +10,7 @@ from libc.stdlib cimport free, malloc
 
 import numpy as np
 
-from sklearn_lsh._kernels._pairs cimport Run, n_runs, run_at, run_from, slot
+from sklearn_lsh._kernels._pairs cimport Run, n_runs, neuron_at, run_at, run_from, slot
 from sklearn_lsh._kernels._views cimport (
     ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView,
     layer_view, n_stored, pairs_view, row_at, rows_view, scratch_views, step_view,
@@ -19,7 +19,7 @@ from sklearn_lsh._kernels._views cimport (
 
 cdef extern from "updates.h" nogil:
     void lsh_detect()
-    void lsh_prefetch(const float*, int, int64_t)
+    void lsh_prefetch(const float*, int, int, int, int)
     void lsh_sum(double*, double, const float*, const int32_t*, int, int)
     void lsh_take_sums(double*, double, int, float*, int32_t*, int*)
     void lsh_scaled(double, double, const float*, int, float*)
@@ -49,12 +49,11 @@ cdef void step_entries(float* w, float* s0, float* s1, const float* g, const int
 cdef inline void prefetch_share(const LayerView* layer, int32_t j, int p, int n_shares,
                                 int32_t n_reads) noexcept nogil:
     """Ask for share p of the weights and the state of neuron j, of which n_reads will be read."""
-    cdef int share = (layer.n_in + n_shares - 1) // n_shares, n = min(share, layer.n_in - p * share)
-    cdef int64_t at = j * layer.stride + p * share
-    lsh_prefetch(layer.W + at, n, n_reads)
-    lsh_prefetch(layer.slots[0] + at, n, n_reads)
+    cdef int64_t at = j * layer.stride
+    lsh_prefetch(layer.W + at, layer.n_in, p, n_shares, n_reads)
+    lsh_prefetch(layer.slots[0] + at, layer.n_in, p, n_shares, n_reads)
     if layer.slots[1] != NULL:
-        lsh_prefetch(layer.slots[1] + at, n, n_reads)
+        lsh_prefetch(layer.slots[1] + at, layer.n_in, p, n_shares, n_reads)
 
 
 cdef int update_neuron(const LayerView* layer, int32_t j, int32_t coming, const RowsView* x,
@@ -137,7 +136,7 @@ cdef int32_t next_neuron(const Pairs* pairs, Py_ssize_t block, Py_ssize_t n_bloc
     cdef Py_ssize_t b
     for b in range(n_blocks):
         if cursors[b] < n_runs(pairs, block + b):
-            j = min(j, run_at(pairs, block + b, 0, cursors[b]).neuron)
+            j = min(j, neuron_at(pairs, block + b, cursors[b]))
     return j
 
 

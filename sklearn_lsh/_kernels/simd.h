@@ -92,12 +92,15 @@ static inline uint32_t lsh_halves(float low, float high) {
     return (a + 0x7fff + (a >> 16 & 1)) >> 16 | ((b + 0x7fff + (b >> 16 & 1)) & 0xffff0000u);
 }
 
-/* Ask for a row of n floats that is about to be read through index lists, n_reads entries in all: if
- * that is most of its cache lines. */
-static inline void lsh_prefetch(const float *row, int n, int64_t n_reads) {
+/* Ask for one of n_parts parts of a row of n floats that is about to be read through index lists, if the
+ * n_reads entries are most of the part's cache lines. A whole row at once would stop the work at hand. */
+static inline void lsh_prefetch(const float *row, int n, int part, int n_parts, int n_reads) {
 #if defined(__GNUC__)
-    if (n_reads * 16 > n)
-        for (int k = 0; k < n; k += 16) __builtin_prefetch(row + k);
+    const int share = (n + n_parts - 1) / n_parts;
+    const int64_t end = (part + (int64_t)1) * share;
+    if ((int64_t)n_reads * 16 > share)
+        for (int64_t k = (int64_t)part * share; k < (end < n ? end : n); k += 16)
+            __builtin_prefetch(row + k);
 #endif
 }
 #endif
