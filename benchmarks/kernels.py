@@ -10,7 +10,6 @@ needed from beyond the first-level cache; a kernel over 100 % found part of them
 
 import time
 import warnings
-from copy import copy
 
 import numpy as np
 from datasets import mnist
@@ -19,7 +18,8 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 from sklearn_lsh import LSHMLPClassifier
-from sklearn_lsh._kernels import _passes, _update
+from sklearn_lsh._kernels import _passes, _train
+from sklearn_lsh._network import COSTS
 from sklearn_lsh._rows import Rows
 
 BATCH = 200
@@ -49,11 +49,11 @@ def measure(model, X, y):
     layers, loss = network.layers, network.loss.kind
     workspace = model._workspace(BATCH, training=True)
     inputs, targets = Rows.from_matrix(X[:BATCH]), Rows.one_hot(y[:BATCH], 10)
-    weight = np.ones(BATCH)
-    _, counts = _passes.run(layers, inputs, workspace, targets, loss)
-    flow = network.flow(BATCH, workspace)
+    settings = targets, np.ones(BATCH), optimizer, 1e-4, BATCH, False, workspace
+    *_, counts, touched = _train.train(layers, loss, inputs, *settings)
+    flow = network.forward(inputs, workspace, dict.fromkeys(COSTS, 0))
     passes = [lambda n=n: _passes.run(layers[:n], inputs, workspace) for n in range(1, 4)]
-    passes.append(lambda: _passes.run(layers, inputs, workspace, targets, loss))
+    passes.append(lambda: _train.train(layers, loss, inputs, *settings))
     seconds = np.diff(median_seconds(*passes), prepend=0)
     for depth, layer in enumerate(layers):
         used, ranked, projected = counts[depth].tolist()
@@ -63,22 +63,12 @@ def measure(model, X, y):
         line = 4 if flow[depth].indices is None else 64
         name = f"select, forward {shape(layer)}"
         yield name, seconds[depth], size * scored + line * used, 2 * (used + scored)
-    used = counts[1:, 0].sum()
-    yield "loss, backward, all layers", seconds[-1], 64 * used, 2 * used
-    for depth, layer in enumerate(layers):
-        used, out, room = counts[depth, 0], flow[depth + 1], workspace.deltas[depth]
-        deltas = Rows(out.start, out.length, out.indices, room.values, out.n_cols)
-
-        alone = copy(workspace)
-        alone.pairs = [workspace.pairs[depth]]
-
-        def update(layer=layer, deltas=deltas, x=flow[depth], alone=alone):
-            return _update.update([layer], [deltas], [x], weight, optimizer, 1e-4, alone)
-
-        touched = int(update()[0])
-        # The inputs of every pair; weights and two moments, read and written.
-        n_bytes = (4 if depth == 0 else 8) * used + 24 * touched
-        yield f"update {shape(layer)}", median_seconds(update)[0], n_bytes, 2 * used + 14 * touched
+    used, touched = counts[:, 0], touched.sum()
+    # Down, the weights of each pair; in the update, its inputs, and weights and two moments, read
+    # and written.
+    n_bytes = 64 * used[1:].sum() + 4 * used[0] + 8 * used[1:].sum() + 24 * touched
+    n_flop = 2 * used[1:].sum() + 2 * used.sum() + 14 * touched
+    yield "loss, backward, update, all layers", seconds[-1], n_bytes, n_flop
 
 
 def shape(layer):

@@ -4,8 +4,8 @@ from copy import copy
 
 import numpy as np
 
-from sklearn_lsh._kernels import _asynchronous, _passes, _update
-from sklearn_lsh._rows import Rows, stack
+from sklearn_lsh._kernels import _passes, _train
+from sklearn_lsh._rows import stack
 
 COSTS = ("forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense")
 
@@ -37,43 +37,28 @@ class Network:
 
     def forward(self, inputs, workspace, spent):
         """Active sets and outputs of every layer: the inputs of every layer, then the scores."""
-        _, counts = _passes.run(self.layers, inputs, workspace)
+        counts = _passes.run(self.layers, inputs, workspace)
         self.count(spent, counts, len(inputs))
-        return self.flow(len(inputs), workspace)
-
-    def flow(self, n_rows, workspace):
-        """Inputs of every layer, then the scores, of the batch that the workspace holds."""
-        rows = slice(0, n_rows)
+        rows = slice(0, len(inputs))
         return [rows_.take(rows) for rows_ in (workspace.inputs, *workspace.outputs)]
 
-    def train_batch(self, inputs, targets, weight, optimizer, alpha, workspace, spent):
-        """One optimiser step; returns the weighted sum of the losses."""
-        losses, counts = _passes.run(self.layers, inputs, workspace, targets, self.loss.kind)
-        optimizer.advance()
-        for layer in self.layers:
-            layer.selector.advance()
-        flow = self.flow(len(inputs), workspace)
-        deltas = [
-            Rows(out.start, out.length, out.indices, room.values, out.n_cols)
-            for out, room in zip(flow[1:], workspace.deltas, strict=True)
-        ]
-        touched = _update.update(
-            self.layers, deltas, flow[:-1], weight, optimizer, alpha, workspace
-        )
-        self.count(spent, counts, len(inputs), touched, optimizer.n_multiplications)
-        return float(weight @ losses)
-
-    def train_asynchronously(
-        self, inputs, targets, weight, optimizer, alpha, batch_size, workspace, spent
+    def train(
+        self, inputs, targets, weight, optimizer, alpha, batch_size, lock_free, workspace, spent
     ):
-        """An optimiser step a batch, lock-free; returns the weighted sum of the losses."""
-        loss, counts, touched = _asynchronous.train(
-            self.layers, self.loss.kind, inputs, targets, weight, optimizer, optimizer.t, alpha,
-            batch_size, workspace,
+        """An optimiser step a batch.
+
+        Returns the weighted loss and the share of the penalty in it, both summed over the rows.
+        """
+        loss, share, counts, touched = _train.train(
+            self.layers, self.loss.kind, inputs, targets, weight, optimizer, alpha, batch_size,
+            lock_free, workspace,
         )  # fmt: skip
-        optimizer.advance(-(-len(inputs) // batch_size))
+        n_steps = -(-len(inputs) // batch_size)
+        optimizer.t += n_steps
+        for layer in self.layers:
+            layer.selector.advance(n_steps)
         self.count(spent, counts, len(inputs), touched, optimizer.n_multiplications)
-        return loss
+        return loss, share
 
     def dense_cost(self, inputs, optimizer, batch_size):
         """Multiplications of an epoch over `inputs` with every neuron active."""
@@ -133,8 +118,11 @@ class Network:
         for layer in self.layers:
             spent["refresh"] += layer.selector.refresh(layer, n_threads)
 
-    def learn(self, flow, weight, memory, spent, streaming):
+    def learn(self, inputs, weight, memory, workspace, spent, streaming):
         """Selectors follow their inputs; those of the first layer move in a stream only."""
+        if not any(layer.selector.learns for layer in self.layers):
+            return
+        flow = self.forward(inputs, workspace, spent)
         for depth, (layer, inputs) in enumerate(zip(self.layers, flow[:-1], strict=True)):
             if not layer.selector.learns:
                 continue

@@ -1,6 +1,4 @@
-"""Optimizers: hyperparameters and the step size; the arithmetic is in the kernels."""
-
-import numpy as np
+"""Optimizers: hyperparameters and the count of steps; the arithmetic is in the kernels."""
 
 
 class Optimizer:
@@ -16,8 +14,6 @@ class Optimizer:
         Multiplications, divisions and square roots a touched entry costs.
     t : int
         Steps taken.
-    rate : float
-        Step size of the coming step.
     """
 
     kind: int
@@ -31,11 +27,6 @@ class Optimizer:
         self.learning_rate = learning_rate
         self.epsilon = epsilon
         self.t = 0
-        self.rate = learning_rate
-
-    def advance(self, n_steps=1):
-        self.t += n_steps
-        self.rate = self.learning_rate
 
 
 class Adam(Optimizer):
@@ -47,10 +38,6 @@ class Adam(Optimizer):
         super().__init__(learning_rate, epsilon)
         self.beta1 = beta_1
         self.beta2 = beta_2
-
-    def advance(self, n_steps=1):
-        self.t += n_steps
-        self.rate = self.learning_rate * np.sqrt(1 - self.beta2**self.t) / (1 - self.beta1**self.t)
 
 
 class SGD(Optimizer):

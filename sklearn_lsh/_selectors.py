@@ -48,8 +48,8 @@ class Selector:
         """Neurons scored for an example, at most."""
         return self.n_candidates or self.n_out
 
-    def advance(self):
-        """Go on to the next batch."""
+    def advance(self, n_batches=1):
+        """Go on to a later batch."""
 
     def at_prediction(self):
         """The selector of predictions."""
@@ -131,8 +131,8 @@ class SampledSelector(Selector):
         self.adaptive = adaptive
         self.draw = seed << 40
 
-    def advance(self):
-        self.draw += 1
+    def advance(self, n_batches=1):
+        self.draw += n_batches
 
     def at_prediction(self):
         return ExpectedSelector(self.n_in, self.n_out, self.n_active, self.adaptive)

@@ -11,9 +11,10 @@ REFRESH_SHARE = 0.06
 LOOK_GAP = 20_000
 # What a look remembers of those before it.
 MEMORY = 0.8
-# Rows that the first look takes, and that a look during asynchronous training takes.
+# Rows that the first look takes.
 FIRST_LOOK = 4096
-LATER_LOOK = 256
+# Rows between two chances of an interrupt to be heard.
+ROWS_A_CALL = 8192
 
 
 class Trainer:
@@ -69,9 +70,34 @@ class Trainer:
         """
         for layer in self.network.layers:
             layer.allocate_slots(self.optimizer.n_slots)
-        run = self.run_asynchronously if asynchronous else self.run_batches
-        loss = run(inputs, targets, weight, batch_size, workspace, spent)
+        if asynchronous:
+            weight = weight / weight.mean()
+        total = shares = 0.0
+        at = 0
+        while at < len(inputs):
+            n_steps = self.next_refresh - self.step
+            if asynchronous:
+                # Two batches a thread at least, and as many for every thread.
+                n_steps = workspace.n_threads * max(2, -(-n_steps // workspace.n_threads))
+            left = -(-(len(inputs) - at) // batch_size)
+            n_steps = min(n_steps, max(1, ROWS_A_CALL // batch_size), left)
+            rows = slice(at, at + n_steps * batch_size)
+            loss, share = self.network.train(
+                inputs.take(rows),
+                targets.take(rows),
+                weight[rows],
+                self.optimizer,
+                self.alpha,
+                batch_size,
+                asynchronous,
+                workspace,
+                spent,
+            )
+            total, shares, at = total + loss, shares + share, rows.stop
+            last = slice(at - batch_size, at)
+            self.catch_up(n_steps, inputs.take(last), weight[last], workspace, spent)
         spent["dense"] += self.network.dense_cost(inputs, self.optimizer, batch_size)
+        loss = (total + 0.5 * self.alpha * self.penalty * shares) / len(inputs)
         self.penalty = squared_norm(self.network)
         if not np.isfinite(self.penalty):
             raise ValueError(
@@ -80,58 +106,16 @@ class Trainer:
             )
         return loss
 
-    def run_batches(self, inputs, targets, weight, batch_size, workspace, spent):
-        total = 0.0
-        for at in range(0, len(inputs), batch_size):
-            rows = slice(at, at + batch_size)
-            w = weight[rows]
-            x = inputs.take(rows)
-            loss = self.network.train_batch(
-                x, targets.take(rows), w, self.optimizer, self.alpha, workspace, spent
-            )
-            total += len(w) * (loss + 0.5 * self.alpha * self.penalty) / w.sum()
+    def catch_up(self, n_steps, inputs, weight, workspace, spent):
+        """Count steps; let the selectors follow inputs and weights when it is time.
 
-            def flow(w=w):
-                return self.network.flow(len(w), workspace), w
-
-            self.catch_up(1, flow, workspace, spent)
-        return total / len(inputs)
-
-    def run_asynchronously(self, inputs, targets, weight, batch_size, workspace, spent):
-        relative = weight / weight.mean()
-        total, at = 0.0, 0
-        while at < len(inputs):
-            # A few batches for every thread at least.
-            steps = max(self.next_refresh - self.step, 2 * workspace.n_threads)
-            steps = min(steps, -(-(len(inputs) - at) // batch_size))
-            rows = slice(at, at + steps * batch_size)
-            total += self.network.train_asynchronously(
-                inputs.take(rows),
-                targets.take(rows),
-                relative[rows],
-                self.optimizer,
-                self.alpha,
-                batch_size,
-                workspace,
-                spent,
-            )
-            look = slice(at, at + min(LATER_LOOK, workspace.n_rows, steps * batch_size))
-
-            def flow(look=look):
-                return self.network.forward(inputs.take(look), workspace, spent), weight[look]
-
-            self.catch_up(steps, flow, workspace, spent)
-            at = rows.stop
-        n_batches = -(-len(inputs) // batch_size)
-        return (total + 0.5 * self.alpha * self.penalty * n_batches) / len(inputs)
-
-    def catch_up(self, n_steps, flow, workspace, spent):
-        """Count steps; let the selectors follow inputs and weights when it is time."""
+        inputs, weight : the last batch.
+        """
         self.step += n_steps
         if self.step < self.next_refresh:
             return
         if self.step >= self.next_look:
-            self.network.learn(*flow(), MEMORY, spent, self.streaming)
+            self.network.learn(inputs, weight, MEMORY, workspace, spent, self.streaming)
             self.next_look = self.step + self.wait(LOOK_GAP, 1 + self.step // 2)
         self.network.refresh(spent, workspace.n_threads)
         self.refreshed = self.step

@@ -22,3 +22,5 @@ cdef struct Net:
 cdef int net_view(Net* net, layers, inputs, workspace) except -1
 cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, Scratch* scratch,
                      int64_t* counts, double* losses) noexcept nogil
+cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, Scratch* scratch,
+                     int64_t* counts, double* losses) noexcept nogil

@@ -111,30 +111,32 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n,
                  net.deltas[depth - 1].values, net.layers[depth - 1].activation, first, n)
 
 
-def run(layers, inputs, workspace, targets=None, int loss=0):
-    """Outputs of a batch, and with targets the losses and deltas too.
+cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, Scratch* scratch,
+                     int64_t* counts, double* losses) noexcept nogil:
+    """Take the examples [i, i + n) through the network in the rows from 0 on, on all threads.
 
-    Fills the first rows of workspace.inputs, outputs, deltas and pairs. Returns the losses, float64
-    (n,), and counts, int64 (n_layers, 3): weights used (entries of a row times its active
-    neurons), neurons ranked, entries of the inputs projected; all summed over the batch.
+    counts : COUNTS * MAX_LAYERS of every thread. losses : NULL, or of the n examples.
+    """
+    cdef Py_ssize_t block, size = net.pairs[0].block
+    cdef int thread
+    for block in prange((n + size - 1) // size, schedule="dynamic", num_threads=n_threads):
+        thread = threadid()
+        pass_block(net, i + block * size, block * size, <int> min(size, n - block * size),
+                   &scratch[thread], counts + thread * COUNTS * MAX_LAYERS,
+                   losses + block * size if losses != NULL else NULL)
+
+
+def run(layers, inputs, workspace):
+    """Outputs of a batch: fills the first rows of workspace.inputs, outputs and pairs.
+
+    Returns counts, int64 (n_layers, 3): weights used (entries of a row times its active neurons),
+    neurons ranked, entries of the inputs projected; all summed over the batch.
     """
     cdef Net net
     cdef int n_threads = workspace.n_threads, n = len(layers)
-    cdef bint with_targets = targets is not None
-    cdef Py_ssize_t block, first, size
-    net_view(&net, layers, inputs, workspace)
-    size = net.pairs[0].block
-    net.loss = loss
-    if with_targets:
-        net.y = rows_view(targets)
-    cdef double[::1] losses = np.zeros(max(net.x.n, 1))
-    # A thread's counters fill cache lines of their own.
-    cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * n + 16), dtype=np.int64)
+    cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * MAX_LAYERS), dtype=np.int64)
     cdef Scratch* scratch = scratch_views(workspace)
-    for block in prange((net.x.n + size - 1) // size, nogil=True, schedule="dynamic",
-                        num_threads=n_threads):
-        first = block * size
-        pass_block(&net, first, first, <int> min(size, net.x.n - first), &scratch[threadid()],
-                   &counts[threadid(), 0], &losses[first] if with_targets else NULL)
-    return (np.asarray(losses)[:net.x.n],
-            np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS))
+    net_view(&net, layers, inputs, workspace)
+    with nogil:
+        pass_batch(&net, 0, net.x.n, n_threads, scratch, &counts[0, 0], NULL)
+    return np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS)

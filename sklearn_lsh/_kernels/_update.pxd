@@ -1,5 +1,6 @@
 from libc.stdint cimport int32_t, int64_t
 
+from sklearn_lsh._kernels._passes cimport Net
 from sklearn_lsh._kernels._views cimport LayerView, Pairs, RowsView, Scratch, StepView
 
 
@@ -13,3 +14,6 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
                             Py_ssize_t first, Py_ssize_t n, const double* weights,
                             const StepView* step, Gradient gradient,
                             Scratch* scratch) noexcept nogil
+cdef void update_batch(const Net* net, Py_ssize_t n, const double* weights, const StepView* step,
+                       Gradient gradient, int n_threads, Scratch* scratch,
+                       int64_t* touched) noexcept nogil

@@ -6,14 +6,11 @@ touch. A row of weights is in cache once and serves the whole batch.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
-
-import numpy as np
 
 from sklearn_lsh._kernels._pairs cimport Run, n_runs, neuron_at, run_at, run_from, slot
+from sklearn_lsh._kernels._passes cimport MAX_LAYERS, Net
 from sklearn_lsh._kernels._views cimport (
-    ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView,
-    layer_view, n_stored, pairs_view, row_at, rows_view, scratch_views, step_view,
+    ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView, n_stored, row_at,
 )
 
 
@@ -181,57 +178,34 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
     return touched
 
 
-cdef struct Group:                      # a layer's share of a batch
-    LayerView layer
-    RowsView deltas
-    RowsView inputs
-    Pairs pairs
-    int64_t chunk                       # neurons that a thread takes at a time
-    int64_t n_chunks
+cdef inline int chunk_size(const Net* net, int depth, int n_threads) noexcept nogil:
+    """Neurons of a layer that a thread takes at a time."""
+    return max(1, net.layers[depth].n_out // (CHUNKS * n_threads))
 
 
-def update(layers, deltas, inputs, const double[::1] sample_weight, step, double alpha, workspace):
-    """One optimiser step of every layer on the batch that `_passes.run` has just seen.
+cdef inline int n_chunks(const Net* net, int depth, int n_threads) noexcept nogil:
+    return (net.layers[depth].n_out - 1) // chunk_size(net, depth, n_threads) + 1
 
-    deltas, inputs : a Rows for each layer, over its neurons and its inputs; sample weights are not
-    yet in them. Returns the number of weights touched in every layer, int64 (n_layers,).
+
+cdef void update_batch(const Net* net, Py_ssize_t n, const double* weights, const StepView* step,
+                       Gradient gradient, int n_threads, Scratch* scratch,
+                       int64_t* touched) noexcept nogil:
+    """One optimiser step of every layer on the batch of n that `pass_batch` has just seen.
+
+    weights : of its examples. Adds to touched, MAX_LAYERS of every thread: entries touched.
     """
-    cdef StepView step_ = step_view(step)
-    cdef int n_threads = workspace.n_threads, n = len(layers), thread, g
-    cdef int64_t n_chunks = 0, p, at
-    cdef Py_ssize_t i, n_rows = sample_weight.shape[0]
-    cdef double weight = 0
-    cdef Gradient gradient
-    cdef int64_t[:, ::1] touched = np.zeros((n_threads, n + 16), dtype=np.int64)
-    for i in range(n_rows):
-        weight += sample_weight[i]
-    gradient.scale = 1 / weight
-    gradient.decay = alpha / weight
-    cdef Scratch* scratch = scratch_views(workspace)
-    cdef Group* groups = <Group*> malloc(n * sizeof(Group))
-    if groups == NULL:
-        raise MemoryError()
-    try:
-        for g in range(n):
-            groups[g].layer = layer_view(layers[g])
-            groups[g].deltas = rows_view(deltas[g])
-            groups[g].inputs = rows_view(inputs[g])
-            groups[g].pairs = pairs_view(workspace.pairs[g])
-            groups[g].chunk = max(1, groups[g].layer.n_out // (CHUNKS * n_threads))
-            groups[g].n_chunks = (groups[g].layer.n_out - 1) // groups[g].chunk + 1
-            n_chunks += groups[g].n_chunks
-        for p in prange(n_chunks, nogil=True, schedule="dynamic", num_threads=n_threads):
-            thread = threadid()
-            g = 0
-            at = p
-            while at >= groups[g].n_chunks:
-                at = at - groups[g].n_chunks
-                g = g + 1
-            touched[thread, g] += update_neurons(
-                &groups[g].layer, <int32_t> (at * groups[g].chunk),
-                <int32_t> min((at + 1) * groups[g].chunk, <int64_t> groups[g].layer.n_out),
-                &groups[g].deltas, &groups[g].inputs, &groups[g].pairs, 0, n_rows,
-                &sample_weight[0], &step_, gradient, &scratch[thread])
-    finally:
-        free(groups)
-    return np.asarray(touched).sum(axis=0)[:n]
+    cdef int depth, thread, at, size, chunk, total = 0
+    for depth in range(net.n_layers):
+        total += n_chunks(net, depth, n_threads)
+    for chunk in prange(total, schedule="dynamic", num_threads=n_threads):
+        thread = threadid()
+        depth = 0
+        at = chunk
+        while at >= n_chunks(net, depth, n_threads):
+            at = at - n_chunks(net, depth, n_threads)
+            depth = depth + 1
+        size = chunk_size(net, depth, n_threads)
+        touched[thread * MAX_LAYERS + depth] += update_neurons(
+            &net.layers[depth], at * size, min((at + 1) * size, net.layers[depth].n_out),
+            &net.deltas[depth], &net.outputs[depth - 1] if depth else &net.inputs,
+            &net.pairs[depth], 0, n, weights, step, gradient, &scratch[thread])

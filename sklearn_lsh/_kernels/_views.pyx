@@ -102,7 +102,7 @@ cdef LayerView layer_view(layer) except *:
 cdef StepView step_view(step) except *:
     cdef StepView view
     view.kind = step.kind
-    view.rate = step.rate
+    view.rate = step.learning_rate
     view.beta1 = step.beta1
     view.beta2 = step.beta2
     view.epsilon = step.epsilon

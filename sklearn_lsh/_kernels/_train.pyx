@@ -1,0 +1,151 @@
+"""Training: an optimiser step a batch, over many batches without the interpreter.
+
+Two schedules over the same functions. Together: all threads share a batch, its rows on the way up
+and down, neurons in the update; bits do not depend on their number. Alone, lock-free: every thread
+takes batches of its own, forward to update, without a barrier (Spring & Shrivastava 2017, section
+5.6; Recht et al., "Hogwild!", 2011). Threads may overwrite each other's steps on a shared weight;
+sparse active sets make that rare.
+"""
+from cython.parallel cimport prange, threadid
+from libc.math cimport pow, sqrt
+from libc.stdint cimport int64_t
+
+import numpy as np
+
+from sklearn_lsh._kernels._passes cimport (
+    COUNTS, MAX_LAYERS, Net, net_view, pass_batch, pass_block,
+)
+from sklearn_lsh._kernels._update cimport Gradient, update_batch, update_neurons
+from sklearn_lsh._kernels._views cimport (
+    ADAM, SAMPLED, RowsView, Scratch, StepView, rows_view, scratch_views, step_view,
+)
+
+
+cdef struct Batch:
+    Py_ssize_t i                        # its first example
+    int n
+    StepView step
+    Gradient gradient
+
+
+cdef struct Task:                       # what all batches share
+    const double* weights               # of the examples
+    int batch_size
+    bint lock_free
+    StepView step
+    double learning_rate
+    int64_t t                           # steps taken before
+    double alpha
+
+
+cdef Batch batch_at(const Net* net, const Task* task, int64_t number) noexcept nogil:
+    cdef Batch batch
+    cdef Py_ssize_t i
+    cdef double weight = 0, t = task.t + number + 1
+    batch.i = number * task.batch_size
+    batch.n = <int> min(<Py_ssize_t> task.batch_size, net.x.n - batch.i)
+    batch.step = task.step
+    if task.step.kind == ADAM:
+        batch.step.rate = <float> (task.learning_rate * sqrt(1 - pow(task.step.beta2, t))
+                                   / (1 - pow(task.step.beta1, t)))
+    if task.lock_free:
+        # Batches of one row are usual; their own weight would cancel out.
+        weight = batch.n
+    else:
+        for i in range(batch.i, batch.i + batch.n):
+            weight += task.weights[i]
+    batch.gradient.scale = 1 / weight
+    batch.gradient.decay = task.alpha / weight
+    return batch
+
+
+cdef void add_losses(const Batch* batch, const double* weights, const double* losses,
+                     double* totals) noexcept nogil:
+    """Add the batch's loss, and the share its penalty has in it, times the rows it has."""
+    cdef int e
+    cdef double loss = 0
+    for e in range(batch.n):
+        loss += weights[batch.i + e] * losses[e]
+    totals[0] += batch.n * batch.gradient.scale * loss
+    totals[1] += batch.n * batch.gradient.scale
+
+
+cdef void train_alone(const Net* net, const Task* task, int64_t number, Py_ssize_t first,
+                      Scratch* scratch, int64_t* counts, int64_t* touched, double* losses,
+                      double* totals) noexcept nogil:
+    """A batch on one thread, in the rows from `first` on."""
+    cdef Batch batch = batch_at(net, task, number)
+    cdef const RowsView* inputs = &net.inputs
+    cdef int depth, block, at, size = net.pairs[0].block
+    for block in range((batch.n + size - 1) // size):
+        at = block * size
+        pass_block(net, batch.i + at, first + at, min(size, batch.n - at), scratch, counts,
+                   losses + at)
+    add_losses(&batch, task.weights, losses, totals)
+    for depth in range(net.n_layers):
+        touched[depth] += update_neurons(
+            &net.layers[depth], 0, net.layers[depth].n_out, &net.deltas[depth], inputs,
+            &net.pairs[depth], first, batch.n, task.weights + batch.i, &batch.step,
+            batch.gradient, scratch)
+        inputs = &net.outputs[depth]
+
+
+cdef void train_together(Net* net, const Task* task, int64_t number, int n_threads,
+                         Scratch* scratch, int64_t* counts, int64_t* touched, double* losses,
+                         double* totals) noexcept nogil:
+    """A batch on all threads."""
+    cdef Batch batch = batch_at(net, task, number)
+    cdef int depth
+    pass_batch(net, batch.i, batch.n, n_threads, scratch, counts, losses)
+    add_losses(&batch, task.weights, losses, totals)
+    update_batch(net, batch.n, task.weights + batch.i, &batch.step, batch.gradient, n_threads,
+                 scratch, touched)
+    for depth in range(net.n_layers):
+        if net.layers[depth].selector.kind == SAMPLED:
+            net.layers[depth].selector.draw += 1
+
+
+def train(layers, int loss, inputs, targets, const double[::1] sample_weight, optimizer,
+          double alpha, int batch_size, bint lock_free, workspace):
+    """One pass over the rows of `inputs`, an optimiser step a batch.
+
+    sample_weight : lock-free, relative to their mean. workspace : for batch_size rows, a thread
+    where lock-free; holds the last batch afterwards.
+    Returns the weighted loss and the share of the penalty in it, both summed over the rows; counts
+    as `_passes.run`; and the weights touched, int64 (n_layers,).
+    """
+    cdef Net net
+    cdef Task task
+    cdef int n = len(layers), n_threads = workspace.n_threads, thread
+    cdef int64_t number, n_batches
+    cdef Py_ssize_t room = len(workspace.outputs[0]) // n_threads if lock_free else 0
+    cdef Scratch* scratch = scratch_views(workspace)
+    # What threads add to fills cache lines of its own.
+    cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * MAX_LAYERS), dtype=np.int64)
+    cdef int64_t[:, ::1] touched = np.zeros((n_threads, MAX_LAYERS), dtype=np.int64)
+    cdef double[:, ::1] losses = np.zeros((n_threads, batch_size + 16))
+    cdef double[:, ::1] totals = np.zeros((n_threads, 16))
+    net_view(&net, layers, inputs, workspace)
+    net.loss = loss
+    net.y = rows_view(targets)
+    task.weights = &sample_weight[0]
+    task.batch_size = batch_size
+    task.lock_free = lock_free
+    task.step = step_view(optimizer)
+    task.learning_rate = optimizer.learning_rate
+    task.t = optimizer.t
+    task.alpha = alpha
+    n_batches = (net.x.n + batch_size - 1) // batch_size
+    if lock_free:
+        for number in prange(n_batches, nogil=True, schedule="dynamic", num_threads=n_threads):
+            thread = threadid()
+            train_alone(&net, &task, number, thread * room, &scratch[thread], &counts[thread, 0],
+                        &touched[thread, 0], &losses[thread, 0], &totals[thread, 0])
+    else:
+        with nogil:
+            for number in range(n_batches):
+                train_together(&net, &task, number, n_threads, scratch, &counts[0, 0],
+                               &touched[0, 0], &losses[0, 0], &totals[0, 0])
+    loss_, share = np.asarray(totals).sum(axis=0)[:2]
+    return (loss_, share, np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS),
+            np.asarray(touched).sum(axis=0)[:n])
