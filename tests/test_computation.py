@@ -164,13 +164,17 @@ def test_multiplications():
         assert (cost["refresh"] > 0) == (selector != "topk")
 
 
-def test_multiplications_by_hand():
+@pytest.mark.parametrize("n_blank", [0, 3])
+def test_multiplications_by_hand(n_blank):
     n, n_in, hidden, active, n_out = 400, 64, 96, 24, 10
+    X = np.random.default_rng(0).uniform(1, 2, (n, n_in))
+    X[:, : 8 * n_blank] = 0  # as if these columns were not there
     model = small(hidden_layer_sizes=(hidden, hidden), selector="topk", max_iter=1).fit(X, Y)
     cost = model.n_multiplications_
-    assert cost["forward"] == n * (n_in * active + active * active)
+    stored = n_in - 8 * n_blank
+    assert cost["forward"] == n * (stored * active + active * active)
     assert cost["backward"] == n * active * active
-    assert cost["ranking"] == n * (n_in * hidden + active * hidden)
+    assert cost["ranking"] == n * (stored * hidden + active * hidden)
     used, steps = n * active * n_out, n // 50
     touched = cost["output"] - 3 * used
     assert touched % 10 == 0 and 0 < touched <= 10 * steps * hidden * n_out

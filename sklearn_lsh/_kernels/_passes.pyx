@@ -83,6 +83,7 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
     """
     cdef int depth
     cdef Py_ssize_t row
+    cdef Row x
     cdef const RowsView* out
     cdef const RowsView* inputs = &net.inputs
     for depth in range(net.n_layers):
@@ -92,7 +93,8 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
         group(&net.pairs[depth], out, first, n, scratch)
         forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n)
         for row in range(first, first + n):
-            counts[COUNTS * depth] += <int64_t> inputs.length[row] * out.length[row]
+            x = row_at(inputs, row)
+            counts[COUNTS * depth] += <int64_t> n_stored(&x) * out.length[row]
         inputs = out
 
 

@@ -235,7 +235,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
         size = min(n - at, <int> TOGETHER)
         for e in range(size):
             x = row_at(inputs, first + at + e)
-            projected = x.length
+            projected = n_stored(&x)
             if selector.plane_start != NULL:
                 project_sparse(selector, x, scratch.queries + e * r, &projected)
             elif selector.directions != NULL:
