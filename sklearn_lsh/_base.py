@@ -23,7 +23,7 @@ from sklearn_lsh._parameters import (
     make_optimizer,
 )
 from sklearn_lsh._rows import Rows
-from sklearn_lsh._training import Trainer, refresh_gap
+from sklearn_lsh._training import Trainer, work_of_row
 from sklearn_lsh._workspace import Workspace
 
 PREDICT_BATCH = 512
@@ -135,7 +135,7 @@ class BaseLSHMLP(BaseEstimator):
             network,
             make_optimizer(self),
             self.alpha,
-            refresh_gap(network, n_entries, sparse),
+            work_of_row(network, n_entries, sparse),
         )
         self.n_outputs_ = targets.n_cols
         self.n_layers_ = len(network.layers) + 1
@@ -240,7 +240,7 @@ class BaseLSHMLP(BaseEstimator):
         if best is not None:
             for layer, kept in zip(trainer.network.layers, best, strict=True):
                 layer.W[...], layer.b[...], layer.selector = kept
-            trainer.refreshed = None
+                layer.changed[:] = 1
         if not incremental:
             trainer.catch_up_now(workspace, spent)
             if not self.warm_start:

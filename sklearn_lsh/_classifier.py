@@ -89,7 +89,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
           precision.
         - 'lsh': candidates come out of hash tables of the neurons; the largest approximate
           pre-activations among them are kept.
-        - 'auto': the cheapest of 'dense', 'sketch' and 'lsh' by a model of their cost.
+        - 'auto': the quickest of 'dense', 'topk', 'sketch' and 'lsh' by a model of their time; its
+          tables are k-means cells sized by the layer, whatever `hash_function`, `n_hashes`,
+          `n_tables`, `n_probes` and `mips` say.
         - 'dropout', 'adaptive_dropout': for comparison, random neurons in training, uniformly or
           the likelier, the larger their pre-activation [10]_; all of them at prediction, each times
           its chance of being kept.

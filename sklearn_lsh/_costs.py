@@ -5,11 +5,12 @@ round figures do. Time, not multiplications, is compared: a gather costs an orde
 than the same product in a matrix multiplication.
 """
 
-GEMM = 0.03  # dense matrix products of a library
 SCORE = 0.06  # neurons scored against a query, panel by panel
 STREAM = 0.12  # dot products and updates along dense rows
 GATHER = 0.8  # the same through index lists
+SKETCH = 0.05  # coordinates of neurons
 COPY = 1.0  # weights laid out anew: an entry
+FILE = 2.0  # tables built anew: a neuron in a table
 PICK = 1.5  # keeping the best: a neuron
 CANDIDATE = 8.0  # looking up, ranking and picking a candidate: a neuron
 PROBE = 20.0  # a bucket

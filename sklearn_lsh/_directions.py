@@ -34,8 +34,7 @@ class Directions:
 
         Returns the multiplications spent.
         """
-        share = np.asarray(weight, dtype=np.float64) / np.sum(weight)
-        mean = np.asarray(share @ X).ravel()
+        share, mean = shares(weight), weighted_mean(X, weight)
         shift = (mean - self.mean).astype(np.float32)
         self.mean = memory * self.mean + (1 - memory) * mean
         mean, share = mean.astype(np.float32), share.astype(np.float32)
@@ -62,3 +61,11 @@ class Directions:
         self.basis, self.variances = basis, variances
         entries = X.nnz if sp.issparse(X) else X.size
         return n_iter * (2 * entries * rank + 2 * n_in * rank * rank)
+
+
+def shares(weight):
+    return np.asarray(weight, dtype=np.float64) / np.sum(weight)
+
+
+def weighted_mean(X, weight):
+    return np.asarray(shares(weight) @ X).ravel()

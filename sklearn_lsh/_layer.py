@@ -31,6 +31,8 @@ class Layer:
         Code in ``ACTIVATIONS``.
     slots : list of (ndarray like W, ndarray like b)
         Optimiser state; empty until training.
+    changed : ndarray of shape (n_out,), uint8
+        1 for neurons that have stepped since the selector was refreshed.
     selector : Selector
     """
 
@@ -39,6 +41,7 @@ class Layer:
         self.b = b
         self.activation = ACTIVATIONS[activation]
         self.slots = []
+        self.changed = np.ones(len(b), dtype=np.uint8)
         self.selector = selector
 
     @classmethod

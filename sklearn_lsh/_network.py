@@ -118,6 +118,13 @@ class Network:
         for layer in self.layers:
             spent["refresh"] += layer.selector.refresh(layer, n_threads)
 
+    def refresh_time(self, every_neuron=False):
+        """Nanoseconds of a refresh like the last one, or of all neurons, on one core, roughly."""
+        return sum(
+            s.refresh_time(s.n_out if every_neuron else s.n_refreshed)
+            for s in (layer.selector for layer in self.layers)
+        )
+
     def learn(self, inputs, weight, memory, workspace, spent, streaming):
         """Selectors follow their inputs; those of the first layer move in a stream only."""
         if not any(layer.selector.learns for layer in self.layers):

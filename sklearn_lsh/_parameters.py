@@ -9,7 +9,8 @@ from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
-from sklearn_lsh._selectors import DenseSelector, make_selector
+from sklearn_lsh._selection import make_selector
+from sklearn_lsh._selectors import DenseSelector
 
 SELECTORS = {"auto", "lsh", "sketch", "topk", "dense", "dropout", "adaptive_dropout"}
 MAX_TABLE_BYTES = 2**28
@@ -88,7 +89,7 @@ def check_parameters(est):
         )
     bits = est.n_hashes * HASH_FAMILIES[est.hash_function].bits()
     size = 4 * est.n_tables * (2**bits + 1)
-    if {"lsh", "auto"} & set(per_layer(est, "selector")) and size > MAX_TABLE_BYTES:
+    if "lsh" in per_layer(est, "selector") and size > MAX_TABLE_BYTES:
         raise ValueError(
             f"n_hashes={est.n_hashes} with n_tables={est.n_tables} and hash_function="
             f"{est.hash_function!r} needs {size / 2**20:.0f} MiB a layer for bucket offsets alone; "

@@ -5,7 +5,12 @@ import numpy as np
 from sklearn_lsh._costs import SCORE, per_entry
 
 # Time of refreshing, as a share of that of the steps between two refreshes.
-REFRESH_SHARE = 0.06
+REFRESH_SHARE = 0.05
+# Time of refreshing every neuron, after looks at the inputs: nanoseconds at the start, and a share
+# of that of all steps.
+LOOK_ALLOWANCE = 5e7
+LOOK_SHARE = 0.03
+FOR_EVER = 2**62
 # Directions of hidden inputs move more slowly than weights: a look is due after half the steps so
 # far, and after this many rows at the latest.
 LOOK_GAP = 20_000
@@ -29,8 +34,8 @@ class Trainer:
     optimizer : Optimizer
     alpha : float
         L2 penalty of the touched weights.
-    gap : float
-        Longest time between refreshes, in rows.
+    work : float
+        Nanoseconds that a row takes on one core, roughly.
 
     Attributes
     ----------
@@ -41,15 +46,15 @@ class Trainer:
         Whether rows come in chunks: the first few may not be like the rest.
     """
 
-    def __init__(self, network, optimizer, alpha, gap):
+    def __init__(self, network, optimizer, alpha, work):
         self.network = network
         self.optimizer = optimizer
         self.alpha = alpha
-        self.gap = gap
+        self.work = work
         self.rows_per_step = None
         self.step = 0
         self.next_refresh = self.next_look = 1
-        self.refreshed = 0
+        self.looking = 0.0  # nanoseconds
         self.streaming = False
         self.penalty = squared_norm(network)
 
@@ -116,12 +121,18 @@ class Trainer:
             return
         if self.step >= self.next_look:
             self.network.learn(inputs, weight, MEMORY, workspace, spent, self.streaming)
-            self.next_look = self.step + self.wait(LOOK_GAP, 1 + self.step // 2)
+            cost = self.network.refresh_time(every_neuron=True)
+            self.looking += cost
+            # Rows by which one look more is paid for.
+            paid = (self.looking + cost - LOOK_ALLOWANCE) / (LOOK_SHARE * self.work)
+            wait = self.wait(LOOK_GAP, 1 + self.step // 2)
+            self.next_look = max(self.step + wait, self.wait(paid))
         self.network.refresh(spent, workspace.n_threads)
-        self.refreshed = self.step
-        self.next_refresh = self.step + self.wait(self.gap, 1 + self.step // 4)
+        cost = self.network.refresh_time()
+        gap = cost / (REFRESH_SHARE * self.work) if cost else np.inf
+        self.next_refresh = self.step + self.wait(gap, 1 + self.step // 4)
 
-    def wait(self, n_rows, n_steps):
+    def wait(self, n_rows, n_steps=FOR_EVER):
         """Steps until n_rows or n_steps have passed, whichever comes first."""
         return max(1, round(min(n_rows / self.rows_per_step, n_steps)))
 
@@ -132,24 +143,21 @@ class Trainer:
 
     def catch_up_now(self, workspace, spent):
         """Leave the selectors in step with the weights."""
-        if self.refreshed != self.step:
-            self.network.refresh(spent, workspace.n_threads)
-            self.refreshed = self.step
+        self.network.refresh(spent, workspace.n_threads)
 
 
-def refresh_gap(network, n_entries, sparse):
-    """Rows between refreshes that keep them at REFRESH_SHARE of the time; infinite without any.
+def work_of_row(network, n_entries, sparse):
+    """Nanoseconds that training on a row takes on one core, refreshes left out, roughly.
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
-    work = refresh = 0.0
+    work = 0.0
     for layer in network.layers:
         selector = layer.selector
         work += 3 * per_entry(sparse) * n_entries * selector.n_active
         work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
-        refresh += selector.refresh_time()
         n_entries, sparse = selector.n_active, not selector.is_dense
-    return refresh / (REFRESH_SHARE * work) if refresh else np.inf
+    return work
 
 
 def squared_norm(network):

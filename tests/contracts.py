@@ -5,7 +5,8 @@ import numpy as np
 from sklearn_lsh._kernels import _passes
 from sklearn_lsh._layer import Layer
 from sklearn_lsh._rows import Rows
-from sklearn_lsh._selectors import DenseSelector, SketchSelector, TableSelector, TopKSelector
+from sklearn_lsh._selectors import DenseSelector, SketchSelector, TopKSelector
+from sklearn_lsh._table_selector import TableSelector
 from sklearn_lsh._workspace import Workspace
 
 TABLES = {

@@ -6,16 +6,15 @@ from contracts import inputs_like, make_layer, ready, select
 
 from sklearn_lsh._hashing import HASH_FAMILIES, bivariate_cdf, probe_sets
 from sklearn_lsh._kernels import _tables
-from sklearn_lsh._selectors import TableSelector
+from sklearn_lsh._table_selector import TableSelector
 
 FAMILIES = ["simhash", "sparse_simhash", "wta", "cross_polytope"]
 
 
 def file(functions, vectors):
     scores = np.ascontiguousarray(vectors @ functions.hyperplanes + functions.key_shift)
-    return _tables.file_neurons(
-        scores, functions.n_tables, functions.n_hashes, functions.group, functions.signed, 2
-    )
+    codes = _tables.codes(scores, functions.n_tables, functions.group, functions.signed, 2)
+    return _tables.file_neurons(codes, functions.n_values**functions.n_hashes, 2)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +64,11 @@ def test_every_neuron_is_filed_once_in_every_table_under_its_values(group, signe
     rng = np.random.default_rng(0)
     n_tables, n_hashes = 5, 3
     scores = rng.normal(size=(300, n_tables, n_hashes, group)).astype(np.float32)
-    start, neurons = _tables.file_neurons(
-        scores.reshape(300, -1), n_tables, n_hashes, group, signed, 2
-    )
     codes, n_values = naive_values(scores, signed)
     codes = codes @ (n_values ** np.arange(n_hashes))
+    buckets = _tables.codes(scores.reshape(300, -1), n_tables, group, signed, 2)
+    np.testing.assert_array_equal(buckets, codes.T)
+    start, neurons = _tables.file_neurons(buckets, n_values**n_hashes, 2)
     for table in range(n_tables):
         for bucket in range(n_values**n_hashes):
             filed = neurons[table, start[table, bucket] : start[table, bucket + 1]]
@@ -228,7 +227,6 @@ def test_mips_makes_norms_equal(sketch, monkeypatch):
             40, 1000, 20, False, sketch, 0, hash_function="simhash", n_hashes=6, n_tables=20,
             n_probes=4, n_candidates=1000, mips=mips,
         )  # fmt: skip
-        selector.fitted = False
         monkeypatch.setattr(selector.family, "adapts", True)
         monkeypatch.setattr(selector.family, "fit", lambda vectors: filed.append(vectors) or 0)
         X = inputs_like(layer, 200)

@@ -13,7 +13,10 @@ PACKAGE = Path(sklearn_lsh.__file__).parent
 FLOORS = [
     {"_kernels"},
     {"_costs", "_layer", "_rows", "_workspace"},
-    {"_directions", "_hashing", "_losses", "_optimizers", "_selectors"},
+    {
+        "_coordinates", "_directions", "_hashing", "_losses", "_optimizers", "_selection",
+        "_selectors", "_table_selector",
+    },
     {"_network", "_training"},
     {
         "__init__", "__main__", "_base", "_classifier", "_cost_display", "_displays", "_inspection",
@@ -23,7 +26,10 @@ FLOORS = [
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SIBLINGS = {  # a module may use these of its own floor
     ("_workspace", "_rows"), ("_layer", "_rows"),
-    ("_selectors", "_directions"), ("_selectors", "_hashing"),
+    ("_coordinates", "_directions"), ("_selectors", "_coordinates"), ("_selectors", "_directions"),
+    ("_table_selector", "_coordinates"), ("_table_selector", "_hashing"),
+    ("_table_selector", "_selectors"), ("_selection", "_hashing"), ("_selection", "_selectors"),
+    ("_selection", "_table_selector"),
     ("_base", "_parameters"), ("_classifier", "_base"), ("_regressor", "_base"),
     ("__init__", "_classifier"), ("__init__", "_regressor"), ("_inspection", "_base"),
     ("_displays", "_inspection"), ("_cost_display", "_displays"), ("_cost_display", "_inspection"),

@@ -1,5 +1,7 @@
 """Selectors: one contract for all, and what each promises on its own."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import reference as ref
@@ -8,11 +10,14 @@ from contracts import KINDS, inputs_like, make_layer, ready, select
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
+from sklearn_lsh._kernels._tables import file_neurons
 
 from sklearn_lsh import LSHMLPClassifier
 from sklearn_lsh._layer import Layer
-from sklearn_lsh._selectors import CopySelector, TopKSelector, cheapest
-from sklearn_lsh._selectors import make_selector as by_name
+from sklearn_lsh._selection import cells, cheapest
+from sklearn_lsh._selection import make_selector as by_name
+from sklearn_lsh._selectors import CopySelector, SketchSelector, TopKSelector
+from sklearn_lsh._table_selector import TableSelector
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -185,13 +190,9 @@ def test_second_layers_follow_any_first(below):
 
 
 def test_auto_takes_more_than_it_gives_nowhere():
-    tables = {
-        "hash_function": "simhash", "n_hashes": 6, "n_tables": 10, "n_probes": 10,
-        "n_candidates": 800,
-    }  # fmt: skip
     order = ["dense", "topk", "sketch", "lsh"]
     choices = [
-        order.index(cheapest(784, n, 100, 784, False, 32, **tables))
+        order.index(cheapest(784, n, 100, 784, False, 32, False, n_candidates=800, **cells(n)))
         for n in (64, 128, 500, 1000, 10_000, 100_000, 1_000_000)
     ]
     assert choices == sorted(choices) and choices[0] == 0 and choices[-1] == 3
@@ -211,6 +212,55 @@ def test_fit_ends_with_selectors_in_step(selector, max_iter, early_stopping):
     layer = est._network.layers[0]
     layer.selector.refresh(layer, 1)
     np.testing.assert_array_equal(est.predict_proba(X / 16), before)
+
+
+@pytest.mark.parametrize("mips", [False, True])
+@pytest.mark.parametrize("rank", [8, None])
+@pytest.mark.parametrize("kind", ["sketch", "copy", "simhash", "kmeans", "sparse_simhash"])
+def test_only_neurons_that_have_changed_are_refreshed(kind, rank, mips):
+    """As they would be if all were; the others are not even looked at."""
+    n_in, n_out, rng = 40, 150, np.random.default_rng(0)
+    if kind == "sketch":
+        selector = SketchSelector(n_in, n_out, 12, False, 8, 0)
+    elif kind == "copy":
+        selector = CopySelector(n_in, n_out, 12)
+    else:
+        selector = TableSelector(
+            n_in, n_out, 12, False, rank, 0, hash_function=kind, n_hashes=2, n_tables=3, n_probes=4,
+            n_candidates=60, mips=mips,
+        )  # fmt: skip
+    layer = Layer.glorot(n_in, n_out, "relu", selector, np.random.RandomState(0))
+    X = inputs_like(layer)
+    ready(layer, X)
+    assert not layer.changed.any()
+    ids = rng.choice(n_out, 20, replace=False)
+    before, W = deepcopy(selector), layer.W.copy()
+    layer.W[ids] += rng.normal(size=(20, n_in)).astype(np.float32) / 10
+    layer.b[ids] += 0.1
+    layer.changed[ids] = 1
+    changed = layer.W.copy()
+    other = np.setdiff1d(np.arange(n_out), ids)
+    if kind != "copy":  # which takes whole panels
+        layer.W[other] = np.nan
+    spent = selector.refresh(layer, 2)
+    assert selector.n_refreshed == 20 and not layer.changed.any()
+    layer.W[...] = changed
+    layer.changed[:] = 1
+    everything = before.refresh(layer, 1)
+    assert spent == everything * 20 // n_out
+    for name in ("panels", "halves", "rows", "offsets", "hyperplanes"):
+        found, expected = getattr(selector, name), getattr(before, name)
+        assert (found is None) == (expected is None)
+        if found is not None:
+            np.testing.assert_array_equal(found, expected, err_msg=name)
+    if isinstance(selector, TableSelector):
+        # A product of matrices may round otherwise for a part of the rows.
+        assert np.mean(selector.codes != before.codes) < 0.01
+        filed = file_neurons(selector.codes, selector.n_buckets, 1)
+        np.testing.assert_array_equal(selector.bucket_start, filed[0])
+        np.testing.assert_array_equal(selector.neurons, filed[1])
+    layer.W[...] = W  # nothing has changed: nothing is done
+    assert selector.refresh(layer, 1) == 0
 
 
 @pytest.mark.filterwarnings("error:One of the clusters is empty")

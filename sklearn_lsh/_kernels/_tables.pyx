@@ -48,22 +48,32 @@ cdef inline int32_t bucket_of(const float* h, int n_hashes, int group,
     return bucket
 
 
-def file_neurons(const float[:, ::1] scores, int n_tables, int n_hashes, int group, bint is_signed,
-                 int n_threads):
-    """Buckets of all tables.
+def codes(const float[:, ::1] scores, int n_tables, int group, bint is_signed, int n_threads):
+    """The bucket of every neuron in every table, int32 (n_tables, n_neurons).
 
     scores : float32 (n_neurons, n_tables * n_hashes * group); the best of each group is a hash
     value (with its sign, if is_signed), and n_hashes values in a row are a bucket.
-    Returns bucket_start int32 (n_tables, n_buckets + 1), neurons int32 (n_tables, n_neurons).
     """
     cdef Py_ssize_t n = scores.shape[0], i
-    cdef int n_buckets = (2 * group if is_signed else group) ** n_hashes, t, b
-    cdef int32_t[:, ::1] codes = np.empty((n_tables, n), dtype=np.int32)
+    cdef int n_hashes = scores.shape[1] // (n_tables * group), t
+    cdef int32_t[:, ::1] buckets = np.empty((n_tables, n), dtype=np.int32)
+    for i in prange(n, nogil=True, schedule="static", num_threads=n_threads):
+        for t in range(n_tables):
+            buckets[t, i] = bucket_of(&scores[i, t * n_hashes * group], n_hashes, group, is_signed)
+    return np.asarray(buckets)
+
+
+def file_neurons(const int32_t[:, ::1] codes, int n_buckets, int n_threads):
+    """Tables from the bucket of every neuron: a counting sort each.
+
+    Returns bucket_start int32 (n_tables, n_buckets + 1), neurons int32 (n_tables, n_neurons).
+    """
+    cdef Py_ssize_t n_tables = codes.shape[0], n = codes.shape[1], i, t
+    cdef int32_t b
     cdef int32_t[:, ::1] start = np.zeros((n_tables, n_buckets + 1), dtype=np.int32)
     cdef int32_t[:, ::1] neurons = np.empty((n_tables, n), dtype=np.int32)
     for t in prange(n_tables, nogil=True, schedule="static", num_threads=n_threads):
         for i in range(n):
-            codes[t, i] = bucket_of(&scores[i, t * n_hashes * group], n_hashes, group, is_signed)
             start[t, codes[t, i]] += 1
         for b in range(1, n_buckets + 1):
             start[t, b] += start[t, b - 1]

@@ -75,6 +75,9 @@ cdef int update_neuron(const LayerView* layer, int32_t j, int32_t coming, const 
     cdef float decay = <float> gradient.decay, g_bias
     cdef double bias = 0
     cdef Row row
+    if not layer.changed[j]:
+        # Most have been: threads that do not wait for one another share this line in peace.
+        layer.changed[j] = 1
     for p in range(n_pairs):
         bias += deltas[p]
     g_bias = <float> (bias * gradient.scale)

@@ -81,6 +81,7 @@ cdef struct LayerView:
     Activation activation
     float* slots[2]                     # optimiser state, shaped like W; NULL where unused
     float* bias_slots[2]
+    unsigned char* changed              # (n_out,) 1: stepped since the selector was refreshed
     SelectorView selector
 
 

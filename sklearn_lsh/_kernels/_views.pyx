@@ -83,12 +83,15 @@ cdef SelectorView selector_view(selector) except *:
 cdef LayerView layer_view(layer) except *:
     cdef LayerView view
     cdef const float[:, :] W = layer.W
+    cdef const unsigned char[::1] changed
     view.W = <float*> &W[0, 0]
     view.b = <float*> floats(layer.b)
     view.stride = W.strides[0] // sizeof(float)
     view.n_out = W.shape[0]
     view.n_in = W.shape[1]
     view.activation = layer.activation
+    changed = layer.changed
+    view.changed = <unsigned char*> &changed[0]
     view.slots[0] = view.slots[1] = NULL
     view.bias_slots[0] = view.bias_slots[1] = NULL
     for s, (weights, bias) in enumerate(layer.slots):

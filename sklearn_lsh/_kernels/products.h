@@ -142,6 +142,25 @@ LSH_KERNEL(lsh_score_sparse,
     }
 })
 
+/* Eight columns of up to 32 rows, made eight rows of such a panel; missing ones are zero. */
+LSH_KERNEL(lsh_halve_columns,
+    (const float *LSH_RESTRICT rows, int64_t stride, int n_rows, uint32_t *LSH_RESTRICT panel),
+    (rows, stride, n_rows, panel), {
+    static const float zeros[LSH_LINE];
+    uint32_t words[8][LSH_LINE];
+    for (int g = 0; g < 2; g++) {
+        for (int i = 0; i < 8; i++) {
+            const int j = 16 * g + i;
+            const float *low = j < n_rows ? rows + j * stride : zeros;
+            const float *high = j + 8 < n_rows ? rows + (j + 8) * stride : zeros;
+            LSH_SIMD(omp simd)
+            for (int k = 0; k < LSH_LINE; k++) words[i][k] = lsh_halves(low[k], high[k]);
+        }
+        for (int k = 0; k < LSH_LINE; k++)
+            for (int i = 0; i < 8; i++) panel[16 * k + 8 * g + i] = words[i][k];
+    }
+})
+
 /* q[0..r) = sum over the entries x[k] of x[k] * rows[id_k * r + 0..r). Of a dense row, by lines, the
  * columns and values that are not zero are listed first. Gives the number of entries used. */
 LSH_KERNEL(lsh_project,
