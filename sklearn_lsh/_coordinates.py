@@ -30,8 +30,8 @@ class Coordinates:
     """
 
     OVERSAMPLING = 2
-    # Neurons that are looked at to choose the coordinates, about.
-    SAMPLE = 4096
+    # Neurons that are looked at to choose the coordinates, at least, if there are as many.
+    SAMPLE = 1024
 
     def __init__(self, n_in, rank, seed):
         self.n_in = n_in

@@ -1,19 +1,18 @@
 """What work takes, by how it reaches memory: nanoseconds a multiplication on one core.
 
-Measured by benchmarks/kernels.py; they steer schedules and selector="auto", never results, so that
-round figures do. Time, not multiplications, is compared: a gather costs an order of magnitude more
-than the same product in a matrix multiplication.
+Rounded from docs/selection.md and benchmarks/kernels.py; they steer schedules and selector="auto",
+never results, so that round figures do. Time, not multiplications, is compared: a gather costs an
+order of magnitude more than the same product in a matrix multiplication.
 """
 
-SCORE = 0.06  # neurons scored against a query, panel by panel
-STREAM = 0.12  # dot products and updates along dense rows
-GATHER = 0.8  # the same through index lists
 SKETCH = 0.05  # coordinates of neurons
+SCORE = 0.1  # neurons scored against a query, panel by panel, and the best kept
+STREAM = 0.14  # dot products and updates along dense rows
+GATHER = 0.95  # the same through index lists
 COPY = 1.0  # weights laid out anew: an entry
 FILE = 2.0  # tables built anew: a neuron in a table
-PICK = 1.5  # keeping the best: a neuron
-CANDIDATE = 8.0  # looking up, ranking and picking a candidate: a neuron
-PROBE = 20.0  # a bucket
+CANDIDATE = 27.0  # looking up, ranking and picking a candidate: a neuron
+PROBE = 36.0  # a bucket
 
 
 def per_entry(sparse):

@@ -1,6 +1,6 @@
 """The selector of a layer, by its public name or by what it costs."""
 
-from sklearn_lsh._costs import CANDIDATE, PICK, PROBE, SCORE, STREAM, per_entry
+from sklearn_lsh._costs import CANDIDATE, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._selectors import (
     CopySelector,
@@ -69,17 +69,18 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, exactly, *, hash_fu
     # Forward, backward and update use a weight once each.
     weight = 3 * per_entry(sparse)
     query = STREAM * n_entries * rank
-    scores = SCORE * n_entries if exactly else SCORE * rank
     active = weight * n_entries * n_active
     found = min(n_candidates, n_out)
     group = HASH_FAMILIES[hash_function].group
     costs = {
         "dense": weight * n_entries * n_out,
-        "topk": active + n_out * (per_entry(sparse) * n_entries + PICK),
-        "sketch": active + (0 if exactly else query) + n_out * (scores + PICK),
+        "topk": active + n_out * per_entry(sparse) * n_entries,
+        "sketch": active + n_out * SCORE * (n_entries if exactly else rank),
         "lsh": active
         + query
         + n_tables * (STREAM * rank * n_hashes * group + PROBE * n_probes)
         + found * CANDIDATE,
     }
+    if not exactly:
+        costs["sketch"] += query
     return min(costs, key=costs.get)
