@@ -172,7 +172,10 @@ def report(results):
         "| unit cost (ns) | fitted | `_costs.py` |\n|---|---|---|",
         *(f"| {u} | {fitted[u]:.3g} | {getattr(_costs, u):.3g} |" for u in UNITS),
         f"\nMedian error of the fitted model: {100 * results['error']:.0f} %.\n\n## Borders\n",
-        'What `"auto"` takes from how many neurons on, training included:\n',
+        'What `"auto"` takes from how many neurons on, by `_costs.py`, training included. A sketch '
+        "takes a time in proportion to the layer; tables in proportion to the candidates, 8 for "
+        "each active neuron, which grow with the layer where a share of it is active. Where tables "
+        "are large, candidates lie outside the caches, and each takes longer than the model says.\n",
         "| input | |\n|---|---|",
     ]
     for kind, steps in results["borders"].items():
