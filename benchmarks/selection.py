@@ -175,7 +175,7 @@ def report(results):
         'What `"auto"` takes from how many neurons on, by `_costs.py`, training included. A sketch '
         "takes a time in proportion to the layer; tables in proportion to the candidates, 8 for "
         "each active neuron, which grow with the layer where a share of it is active. Where tables "
-        "are large, candidates lie outside the caches, and each takes longer than the model says.\n",
+        "are large, candidates lie outside the caches, and each takes longer than modelled.\n",
         "| input | |\n|---|---|",
     ]
     for kind, steps in results["borders"].items():
