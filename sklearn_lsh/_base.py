@@ -28,6 +28,11 @@ from sklearn_lsh._workspace import Workspace
 
 PREDICT_BATCH = 512
 ASYNCHRONOUS_BATCH = 64
+# Parameters that a network is built by, and keeps.
+BUILT_IN = (
+    "activation", "solver", "selector", "density", "hash_function", "n_hashes", "n_tables",
+    "n_probes", "n_candidates", "mips", "sketch_size",
+)  # fmt: skip
 # Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
 WORK_PER_THREAD = 2**21
 
@@ -104,6 +109,8 @@ class BaseLSHMLP(BaseEstimator):
             inputs = inputs.take(rows)
             if not cold:
                 self._check_same_network(targets)
+                if not incremental:
+                    self._trainer.adjust(make_optimizer(self))
             train, validation = np.arange(len(inputs)), None
             rng = check_random_state(self.random_state) if cold else self._random_state
             # Threads of BLAS would spin against ours, and their number could change the bits.
@@ -120,6 +127,9 @@ class BaseLSHMLP(BaseEstimator):
         sizes = [len(layer.b) for layer in network.layers[:-1]]
         if sizes != hidden_layer_sizes(self):
             raise ValueError(f"hidden_layer_sizes cannot change; the network has {sizes}.")
+        for name, value in self._built_with.items():
+            if getattr(self, name) != value:
+                raise ValueError(f"{name} cannot change; the network was built with {value!r}.")
         if targets.n_cols != self.n_outputs_:
             raise ValueError(
                 f"y has {targets.n_cols} outputs, the network has {self.n_outputs_} outputs."
@@ -128,6 +138,7 @@ class BaseLSHMLP(BaseEstimator):
     def _start(self, inputs, targets, weight, loss, rng):
         """A new network and an empty history."""
         self._random_state = rng
+        self._built_with = {name: deepcopy(getattr(self, name)) for name in BUILT_IN}
         n_entries = float(np.average(inputs.length, weights=weight))
         sparse = inputs.indices is not None
         network = make_network(self, inputs.n_cols, targets.n_cols, loss, n_entries, sparse, rng)
@@ -142,6 +153,7 @@ class BaseLSHMLP(BaseEstimator):
         self.out_activation_ = loss.out_activation
         self.n_multiplications_ = dict.fromkeys(COSTS, 0)
         self.t_ = 0
+        self.loss_ = np.nan
         self.loss_curve_ = []
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if self.early_stopping else None
@@ -191,6 +203,7 @@ class BaseLSHMLP(BaseEstimator):
             trainer.begin(inputs.take(train), weight[train], workspace, spent)
         max_iter = 1 if incremental else self.max_iter
         no_improvement, best, finished = 0, None, incremental
+        n_before = len(self.validation_scores_ or [])
         self.n_iter_ = 0
         try:
             while self.n_iter_ < max_iter:
@@ -213,8 +226,9 @@ class BaseLSHMLP(BaseEstimator):
                 if self.verbose:
                     print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                 improved = self._improved(inputs, targets, weight, validation, workspace)
+                # Scores of earlier fits are those of other rows.
                 if validation is not None and self.validation_scores_[-1] >= max(
-                    self.validation_scores_
+                    self.validation_scores_[n_before:]
                 ):
                     best = deepcopy([(la.W, la.b, la.selector) for la in trainer.network.layers])
                 no_improvement = 0 if improved else no_improvement + 1

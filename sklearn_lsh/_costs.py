@@ -1,8 +1,9 @@
 """What work takes, by how it reaches memory: nanoseconds a multiplication on one core.
 
-Rounded from docs/selection.md and benchmarks/kernels.py; they steer schedules and selector="auto",
-never results, so that round figures do. Time, not multiplications, is compared: a gather costs an
-order of magnitude more than the same product in a matrix multiplication.
+Rounded from docs/selection.md and benchmarks/kernels.py; they steer when selectors are refreshed
+and what selector="auto" takes, and round figures do for that. Time, not multiplications, is
+compared: a gather costs an order of magnitude more than the same product in a matrix
+multiplication.
 """
 
 SKETCH = 0.05  # coordinates of neurons

@@ -1,5 +1,7 @@
 """Layer: the arrays of one layer, named; no arithmetic."""
 
+from copy import deepcopy
+
 import numpy as np
 
 from sklearn_lsh._rows import CACHE_LINE, aligned_zeros
@@ -54,10 +56,21 @@ class Layer:
         b = rng.uniform(-bound, bound, n_out).astype(np.float32)
         return cls(W, b, activation, selector)
 
-    def allocate_slots(self, n_slots):
+    def prepare_to_train(self, n_slots):
+        """Allocate optimiser state; copy what a memory map has made read-only."""
+        if not self.W.flags.writeable:
+            self.selector = deepcopy(self.selector)
+        self.b, self.changed = (np.require(a, requirements="W") for a in (self.b, self.changed))
         if len(self.slots) != n_slots:
-            # Kernels address state by the stride of W, which a pickle may have made compact.
-            W = aligned(self.W.shape)
-            W[...] = self.W
-            self.W = W
             self.slots = [(aligned(self.W.shape), np.zeros_like(self.b)) for _ in range(n_slots)]
+        self.slots = [(self.writeable(W), np.require(b, requirements="W")) for W, b in self.slots]
+        self.W = self.writeable(self.W)
+
+    @staticmethod
+    def writeable(W):
+        """W itself, or a copy in whole cache lines, as kernels address it with its state."""
+        if W.flags.writeable and W.strides == aligned((0, W.shape[1])).strides:
+            return W
+        copy = aligned(W.shape)
+        copy[...] = W
+        return copy

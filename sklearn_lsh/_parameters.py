@@ -65,6 +65,9 @@ def check_parameters(est):
             "sets change with every step; use a stochastic solver: 'adam', 'sgd' or 'adagrad'."
         )
     est._validate_params()
+    for name in ("beta_1", "beta_2"):
+        if np.float32(getattr(est, name)) == 1:
+            raise ValueError(f"{name}={getattr(est, name)!r} is 1 in single precision.")
     sizes = hidden_layer_sizes(est)
     allowed = {
         "selector": (SELECTORS.__contains__, f"one of {sorted(SELECTORS)}"),

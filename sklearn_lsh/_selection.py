@@ -16,7 +16,7 @@ CANDIDATES_PER_ACTIVE = 8
 NARROW = 128
 # Products of exact scores for one of a sketch's that are worth having none to miss.
 COPY_UP_TO = 4
-# Neurons from which on 32 cells would hold more than there are candidates by far.
+# Neurons above which 32 cells would hold more than there are candidates by far.
 MANY = 2**15
 
 

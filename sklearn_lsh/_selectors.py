@@ -67,10 +67,11 @@ class Selector:
     def refresh(self, layer, n_threads):
         """Follow the weights of the neurons that have changed; returns multiplications."""
         ids = np.arange(self.n_out) if self.stale else np.flatnonzero(layer.changed)
-        layer.changed[:] = 0
         self.n_refreshed = len(ids)
         spent = self.update(layer, ids.astype(np.int32), n_threads) if len(ids) else 0
+        # Last: an interrupt leaves nothing behind.
         self.stale = False
+        layer.changed = np.zeros(self.n_out, dtype=np.uint8)
         return spent
 
     def update(self, layer, ids, n_threads):
@@ -173,17 +174,17 @@ class SketchSelector(Selector):
         self.offsets = np.zeros(n_panels * PANEL, dtype=np.float32)
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
+        self.stale = True
         spent = self.coordinates.learn(layer, inputs, weight, memory=memory, n_iter=n_iter)
         self.mean = self.coordinates.mean
-        return spent + self.take_directions()
+        self.directions = self.coordinates.directions
+        return spent
 
     def turn(self, layer):
-        return self.coordinates.turn(layer) + self.take_directions()
-
-    def take_directions(self):
-        self.directions = self.coordinates.directions
         self.stale = True
-        return 0
+        spent = self.coordinates.turn(layer)
+        self.directions = self.coordinates.directions
+        return spent
 
     def update(self, layer, ids, n_threads):
         vectors, self.offsets[ids] = self.coordinates.of(layer, ids, n_threads)

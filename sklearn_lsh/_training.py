@@ -1,5 +1,7 @@
 """The schedule: batches or asynchronous passes, and when the selectors catch up."""
 
+from math import ceil
+
 import numpy as np
 
 from sklearn_lsh._costs import SCORE, per_entry
@@ -10,7 +12,6 @@ REFRESH_SHARE = 0.05
 # of that of all steps.
 LOOK_ALLOWANCE = 5e7
 LOOK_SHARE = 0.03
-FOR_EVER = 2**62
 # Directions of hidden inputs move more slowly than weights: a look is due after half the steps so
 # far, and after this many rows at the latest.
 LOOK_GAP = 20_000
@@ -52,11 +53,10 @@ class Trainer:
         self.alpha = alpha
         self.work = work
         self.rows_per_step = None
-        self.step = 0
+        self.rows = 0  # by rows_per_step
         self.next_refresh = self.next_look = 1
         self.looking = 0.0  # nanoseconds
         self.streaming = False
-        self.penalty = squared_norm(network)
 
     def begin(self, inputs, weight, workspace, spent):
         """Show the selectors the data, before the first step."""
@@ -74,13 +74,14 @@ class Trainer:
             When the weights have become infinite or NaN.
         """
         for layer in self.network.layers:
-            layer.allocate_slots(self.optimizer.n_slots)
+            layer.prepare_to_train(self.optimizer.n_slots)
         if asynchronous:
             weight = weight / weight.mean()
+        penalty = squared_norm(self.network)
         total = shares = 0.0
         at = 0
         while at < len(inputs):
-            n_steps = self.next_refresh - self.step
+            n_steps = ceil((self.next_refresh - self.rows) / self.rows_per_step)
             if asynchronous:
                 # Two batches a thread at least, and as many for every thread.
                 n_steps = workspace.n_threads * max(2, -(-n_steps // workspace.n_threads))
@@ -102,42 +103,42 @@ class Trainer:
             last = slice(at - batch_size, at)
             self.catch_up(n_steps, inputs.take(last), weight[last], workspace, spent)
         spent["dense"] += self.network.dense_cost(inputs, self.optimizer, batch_size)
-        loss = (total + 0.5 * self.alpha * self.penalty * shares) / len(inputs)
-        self.penalty = squared_norm(self.network)
-        if not np.isfinite(self.penalty):
+        if not np.isfinite(squared_norm(self.network)):
             raise ValueError(
                 "Training produced weights that are not finite; a smaller learning_rate_init or "
                 "scaled inputs may help."
             )
-        return loss
+        return (total + 0.5 * self.alpha * penalty * shares) / len(inputs)
 
     def catch_up(self, n_steps, inputs, weight, workspace, spent):
         """Count steps; let the selectors follow inputs and weights when it is time.
 
         inputs, weight : the last batch.
         """
-        self.step += n_steps
-        if self.step < self.next_refresh:
+        self.rows += n_steps * self.rows_per_step
+        if self.rows < self.next_refresh:
             return
-        if self.step >= self.next_look:
+        if self.rows >= self.next_look:
             self.network.learn(inputs, weight, MEMORY, workspace, spent, self.streaming)
             cost = self.network.refresh_time(every_neuron=True)
             self.looking += cost
             # Rows by which one look more is paid for.
             paid = (self.looking + cost - LOOK_ALLOWANCE) / (LOOK_SHARE * self.work)
-            wait = self.wait(LOOK_GAP, 1 + self.step // 2)
-            self.next_look = max(self.step + wait, self.wait(paid))
+            gap = min(LOOK_GAP, self.rows_per_step + self.rows / 2)
+            self.next_look = max(self.rows + gap, paid)
         self.network.refresh(spent, workspace.n_threads)
         cost = self.network.refresh_time()
         gap = cost / (REFRESH_SHARE * self.work) if cost else np.inf
-        self.next_refresh = self.step + self.wait(gap, 1 + self.step // 4)
+        self.next_refresh = self.rows + min(gap, self.rows_per_step + self.rows / 4)
 
-    def wait(self, n_rows, n_steps=FOR_EVER):
-        """Steps until n_rows or n_steps have passed, whichever comes first."""
-        return max(1, round(min(n_rows / self.rows_per_step, n_steps)))
+    def adjust(self, optimizer):
+        """Go on with other hyperparameters."""
+        optimizer.t = self.optimizer.t
+        self.optimizer = optimizer
 
     def forget_slots(self):
         """Drop the optimiser's state, twice the size of the weights under Adam."""
+        self.optimizer.t = 0
         for layer in self.network.layers:
             layer.slots = []
 

@@ -70,6 +70,7 @@ BAD_PARAMETERS = [
     ("hidden_layer_sizes", (0,)), ("hidden_layer_sizes", (10, -3)), ("batch_size", 0),
     ("alpha", -1e-3), ("alpha", np.nan), ("learning_rate_init", 0.0), ("learning_rate", "fast"),
     ("max_iter", 0), ("tol", -1.0), ("momentum", 1.5), ("beta_1", 1.0), ("beta_2", -0.1),
+    ("beta_1", 1 - 1e-8), ("beta_2", 1 - 1e-8),
     ("epsilon", 0.0), ("validation_fraction", 1.0), ("n_iter_no_change", 0),
     ("power_t", -1.0), ("random_state", "seed"),
 ]  # fmt: skip

@@ -34,6 +34,8 @@ cdef struct Task:                       # what all batches share
     bint lock_free
     StepView step
     double learning_rate
+    double beta1                        # in double: single precision rounds them to 1
+    double beta2
     int64_t t                           # steps taken before
     double alpha
 
@@ -46,8 +48,8 @@ cdef Batch batch_at(const Net* net, const Task* task, int64_t number) noexcept n
     batch.n = <int> min(<Py_ssize_t> task.batch_size, net.x.n - batch.i)
     batch.step = task.step
     if task.step.kind == ADAM:
-        batch.step.rate = <float> (task.learning_rate * sqrt(1 - pow(task.step.beta2, t))
-                                   / (1 - pow(task.step.beta1, t)))
+        batch.step.rate = <float> (task.learning_rate * sqrt(1 - pow(task.beta2, t))
+                                   / (1 - pow(task.beta1, t)))
     if task.lock_free:
         # Batches of one row are usual; their own weight would cancel out.
         weight = batch.n
@@ -133,6 +135,8 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, op
     task.lock_free = lock_free
     task.step = step_view(optimizer)
     task.learning_rate = optimizer.learning_rate
+    task.beta1 = optimizer.beta1
+    task.beta2 = optimizer.beta2
     task.t = optimizer.t
     task.alpha = alpha
     n_batches = (net.x.n + batch_size - 1) // batch_size
