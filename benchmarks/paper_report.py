@@ -15,6 +15,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def share(record):
     """All multiplications of training as a share of the dense network's."""
+    if "multiplications" not in record:
+        return 1.0  # that network itself
     cost = record["multiplications"]
     return sum(n for kind, n in cost.items() if kind != "dense") / cost["dense"]
 
@@ -47,15 +49,18 @@ def accuracy_section(store):
     found = grouped(
         store, lambda r: r["accuracy"], "data", "widths", "method", "density", part="accuracy"
     )
+    spent = grouped(store, share, "data", "widths", "method", "density", part="accuracy")
     for data, widths in sorted({key[:2] for key in found}):
         levels = sorted({key[3] for key in found if key[:2] == (data, widths)})
         methods = dict.fromkeys(key[2] for key in found if key[:2] == (data, widths))
         rows = [
-            [m, *(shown(found.get((data, widths, m, level), [])) for level in levels)]
+            [m, *(shown(found.get((data, widths, m, level), [])) for level in levels),
+             shown(spent.get((data, widths, m, levels[0]), []))]
             for m in methods
-        ]
+        ]  # fmt: skip
         text += f"### {data}, {len(widths)} hidden layers of {widths[0]}\n\n"
-        text += table(["method", *(f"{100 * level:g} %" for level in levels)], rows) + "\n"
+        head = [*(f"{100 * level:g} %" for level in levels), "multiplications / dense (%)"]
+        text += table(["method", *head], rows) + "\n"
         if len(levels) == 1:
             continue
         for method in methods:
@@ -80,8 +85,8 @@ def pareto_section(store):
         ).items()
         if method != "dense"
     }  # fmt: skip
-    if not found:
-        return ""
+    if len(found) < 3:
+        return ""  # a picture of two would tell nothing
     for method, pairs in found.items():
         plt.scatter(*np.array(pairs).T, label=method, s=12)
     plt.xscale("log")
