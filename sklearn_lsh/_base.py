@@ -109,8 +109,6 @@ class BaseLSHMLP(BaseEstimator):
             inputs = inputs.take(rows)
             if not cold:
                 self._check_same_network(targets)
-                if not incremental:
-                    self._trainer.adjust(make_optimizer(self))
             train, validation = np.arange(len(inputs)), None
             rng = check_random_state(self.random_state) if cold else self._random_state
             # Threads of BLAS would spin against ours, and their number could change the bits.
@@ -186,6 +184,8 @@ class BaseLSHMLP(BaseEstimator):
         trainer, rng = self._trainer, self._random_state
         trainer.alpha, trainer.rows_per_step = self.alpha, self._batch_size()
         trainer.streaming = incremental
+        if not (cold or incremental):
+            trainer.adjust(make_optimizer(self))
         self.loss_curve_ = list(self.loss_curve_)
         spent = self.n_multiplications_ = dict(self.n_multiplications_)
         if validation is None and self.best_loss_ is None:
@@ -256,7 +256,7 @@ class BaseLSHMLP(BaseEstimator):
                 layer.W[...], layer.b[...], layer.selector = kept
                 layer.changed[:] = 1
         if not incremental:
-            trainer.catch_up_now(workspace, spent)
+            trainer.network.refresh(spent, workspace.n_threads)
             if not self.warm_start:
                 trainer.forget_slots()
 

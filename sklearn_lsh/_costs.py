@@ -1,19 +1,21 @@
 """What work takes, by how it reaches memory: nanoseconds a multiplication on one core.
 
-Rounded from docs/selection.md and benchmarks/kernels.py; they steer when selectors are refreshed
-and what selector="auto" takes, and round figures do for that. Time, not multiplications, is
-compared: a gather costs an order of magnitude more than the same product in a matrix
-multiplication.
+They steer when selectors are refreshed and what selector="auto" takes, and round figures do for
+that. Time, not multiplications, is compared: a gather costs an order of magnitude more than the
+same product in a matrix multiplication.
 """
 
-SKETCH = 0.05  # coordinates of neurons
+# Fitted by benchmarks/selection.py (docs/selection.md), rounded.
 SCORE = 0.1  # neurons scored against a query, panel by panel, and the best kept
 STREAM = 0.14  # dot products and updates along dense rows
 GATHER = 0.95  # the same through index lists
-COPY = 1.0  # weights laid out anew: an entry
-FILE = 2.0  # tables built anew: a neuron in a table
 CANDIDATE = 27.0  # looking up, ranking and picking a candidate: a neuron
 PROBE = 36.0  # a bucket
+
+# Of refreshing: rough guesses.
+SKETCH = 0.05  # coordinates of neurons
+COPY = 1.0  # weights laid out anew: an entry
+FILE = 2.0  # tables built anew: a neuron in a table
 
 
 def per_entry(sparse):

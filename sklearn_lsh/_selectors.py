@@ -209,17 +209,19 @@ class CopySelector(Selector):
     kind = 6
     learns = True
 
+    def __init__(self, n_in, n_out, n_active, by_magnitude=False):
+        super().__init__(n_in, n_out, n_active, by_magnitude)
+        n_panels = -(-n_out // PANEL)
+        halves = aligned_zeros(n_panels * n_in * PANEL // 2).view(np.uint32)
+        self.halves = halves.reshape(n_panels, n_in, PANEL // 2)
+        self.offsets = np.zeros(n_panels * PANEL, dtype=np.float32)
+
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         self.mean = weighted_mean(inputs, weight)
         self.learns = False  # the start takes the mean, and nothing after it
         return inputs.shape[0] * inputs.shape[1]
 
     def update(self, layer, ids, n_threads):
-        if self.halves is None:
-            n_panels = -(-self.n_out // PANEL)
-            halves = aligned_zeros(n_panels * self.n_in * PANEL // 2).view(np.uint32)
-            self.halves = halves.reshape(n_panels, self.n_in, PANEL // 2)
-            self.offsets = np.zeros(n_panels * PANEL, dtype=np.float32)
         _sketch.lay_out(layer.W, np.unique(ids // PANEL), self.halves, n_threads)
         self.offsets[ids] = layer.b[ids]
         return 0

@@ -78,7 +78,7 @@ class TableSelector(Selector):
         self.codes[:, ids] = codes
         if self.family.adapts and self.n_moved >= 2 * self.n_moved_at_fit:
             every = (layer.W, layer.b) if self.rows is None else (self.rows, self.offsets)
-            spent += self.n_out * (self.coordinates.rank + 1) * self.n_scores
+            spent += self.hash_cost(self.n_out)
             return spent + self.file_anew(*every, n_threads)
         if n_moved:
             self.file(n_threads)
@@ -86,22 +86,20 @@ class TableSelector(Selector):
 
     def file_anew(self, vectors, offsets, n_threads):
         """File all neurons by functions that fit them; returns multiplications of fitting."""
-        centre, spent = self.coordinates.centre(), 0
+        spent = 0
         # What all neurons share is hashed to nothing, the mean input to the constant alone.
         self.shared = vectors.mean(axis=0)
-        at_mean = offsets + vectors @ centre
+        at_mean = self.at_mean(vectors, offsets)
         self.level = at_mean.mean()
         if self.mips:
-            rest = vectors - self.shared
-            squares = np.einsum("ij,ij->i", rest, rest) + (at_mean - self.level) ** 2
-            self.largest = squares.max()
+            self.largest = self.squares(vectors, at_mean - self.level).max()
         if self.family.adapts:
             spent = self.family.fit(
                 np.hstack([vectors - self.shared, self.further(vectors, offsets)])
             )
         self.n_moved_at_fit = max(self.n_moved, self.n_active)
         planes, n_dims = self.family.hyperplanes, self.coordinates.rank
-        self.shift = planes[-1] - centre @ planes[:n_dims]
+        self.shift = planes[-1] - self.coordinates.centre() @ planes[:n_dims]
         if self.rows is not None:
             self.directions = self.coordinates.directions
             self.hyperplanes = np.ascontiguousarray(planes[:n_dims])
@@ -111,14 +109,22 @@ class TableSelector(Selector):
         self.file(n_threads)
         return spent
 
+    def at_mean(self, vectors, offsets):
+        """Scores of the mean input."""
+        return offsets + vectors @ self.coordinates.centre()
+
+    def squares(self, vectors, at_mean):
+        """Squared norms of what is hashed."""
+        rest = vectors - self.shared
+        return np.einsum("ij,ij->i", rest, rest) + at_mean**2
+
     def further(self, vectors, offsets):
         """Coordinates of neurons beside their vectors: what equalises norms, and the offset."""
-        at_mean = offsets + vectors @ self.coordinates.centre() - self.level
+        at_mean = self.at_mean(vectors, offsets) - self.level
         columns = [at_mean]
         if self.mips:
-            rest = vectors - self.shared
-            squares = np.einsum("ij,ij->i", rest, rest) + at_mean**2
-            columns.insert(0, np.sqrt(np.maximum(self.largest - squares, 0)))
+            missing = self.largest - self.squares(vectors, at_mean)
+            columns.insert(0, np.sqrt(np.maximum(missing, 0)))
         return np.column_stack(columns).astype(np.float32)
 
     def hash(self, vectors, offsets, n_threads):
@@ -141,14 +147,17 @@ class TableSelector(Selector):
             self.codes, self.n_buckets, n_threads
         )
 
+    def hash_cost(self, n_neurons):
+        """Multiplications of `hash`."""
+        if self.rows is None:
+            return n_neurons * (self.n_in + self.n_entries)
+        return n_neurons * (self.rank + 1) * self.n_scores
+
     def update_cost(self, n_neurons):
-        raw = self.rows is None
-        hashed = self.n_in + self.n_entries if raw else (self.rank + 1) * self.n_scores
-        return self.coordinates.cost(n_neurons) + n_neurons * hashed
+        return self.coordinates.cost(n_neurons) + self.hash_cost(n_neurons)
 
     def refresh_time(self, n_neurons):
-        filing = FILE * self.n_tables * self.n_out
-        return SKETCH * self.update_cost(n_neurons) + filing
+        return SKETCH * self.update_cost(n_neurons) + FILE * self.n_tables * self.n_out
 
     def query_cost(self, n_projected, n_rows):
         if self.rows is None:

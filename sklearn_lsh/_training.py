@@ -26,8 +26,8 @@ ROWS_A_CALL = 8192
 class Trainer:
     """Trains a network; keeps what has to last from one call to the next.
 
-    Refreshes come after 1, 2, 3, ... steps at first (a quarter of the steps so far) and `gap` rows
-    apart later on.
+    Refreshes come after 1, 2, 3, ... steps at first (a quarter of the steps so far), and as far
+    apart as their cost allows later on.
 
     Parameters
     ----------
@@ -141,10 +141,6 @@ class Trainer:
         self.optimizer.t = 0
         for layer in self.network.layers:
             layer.slots = []
-
-    def catch_up_now(self, workspace, spent):
-        """Leave the selectors in step with the weights."""
-        self.network.refresh(spent, workspace.n_threads)
 
 
 def work_of_row(network, n_entries, sparse):

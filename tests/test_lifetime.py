@@ -98,3 +98,23 @@ def test_partial_fit_after_fit_starts_adam_anew():
     model.set_params(batch_size=len(X)).partial_fit(X, Y)
     for old, new in zip(before, model.coefs_, strict=True):
         assert np.abs(new - old).max() <= 1.01 * model.learning_rate_init
+
+
+def test_a_changed_batch_size_does_not_put_off_looks_and_refreshes():
+    model = small(selector="sketch", sketch_size=8, batch_size=1)
+    for _ in range(5):
+        model.partial_fit(X, Y, classes=range(10))
+    trainer = model._trainer
+    for batch_size in (1, 200):
+        model.set_params(batch_size=batch_size).partial_fit(X, Y)
+        assert trainer.next_refresh - trainer.rows <= batch_size + trainer.rows / 4
+        assert trainer.next_look - trainer.rows <= 20_000
+
+
+def test_a_refused_warm_start_keeps_the_solver():
+    model = small(warm_start=True, early_stopping=True).fit(X, Y)
+    before = model._trainer.optimizer.learning_rate
+    model.set_params(learning_rate_init=1.0, validation_fraction=1e-6)
+    with pytest.raises(ValueError):
+        model.fit(X, Y)
+    assert model._trainer.optimizer.learning_rate == before

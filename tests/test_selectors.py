@@ -10,9 +10,9 @@ from contracts import KINDS, inputs_like, make_layer, ready, select
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
-from sklearn_lsh._kernels._tables import file_neurons
 
 from sklearn_lsh import LSHMLPClassifier
+from sklearn_lsh._kernels import _tables
 from sklearn_lsh._layer import Layer
 from sklearn_lsh._selection import cells, cheapest
 from sklearn_lsh._selection import make_selector as by_name
@@ -210,7 +210,9 @@ def test_fit_ends_with_selectors_in_step(selector, max_iter, early_stopping):
     ).fit(X / 16, y)  # fmt: skip
     before = est.predict_proba(X / 16)
     layer = est._network.layers[0]
+    layer.changed[:] = 1
     layer.selector.refresh(layer, 1)
+    assert layer.selector.n_refreshed == 300
     np.testing.assert_array_equal(est.predict_proba(X / 16), before)
 
 
@@ -256,11 +258,52 @@ def test_only_neurons_that_have_changed_are_refreshed(kind, rank, mips):
     if isinstance(selector, TableSelector):
         # A product of matrices may round otherwise for a part of the rows.
         assert np.mean(selector.codes != before.codes) < 0.01
-        filed = file_neurons(selector.codes, selector.n_buckets, 1)
+        filed = _tables.file_neurons(selector.codes, selector.n_buckets, 1)
         np.testing.assert_array_equal(selector.bucket_start, filed[0])
         np.testing.assert_array_equal(selector.neurons, filed[1])
     layer.W[...] = W  # nothing has changed: nothing is done
     assert selector.refresh(layer, 1) == 0
+
+
+@pytest.mark.parametrize("rank", [8, None])
+def test_cells_are_fitted_again_when_those_that_moved_have_doubled(rank):
+    layer = make_layer("tables", n_out=500, n_active=10)
+    selector = layer.selector = TableSelector(
+        40, 500, 10, False, rank, 0, hash_function="kmeans", n_hashes=1, n_tables=2, n_probes=2,
+        n_candidates=60,
+    )  # fmt: skip
+    ready(layer, inputs_like(layer))
+    n_fits, moved, rng = 0, [0], np.random.default_rng(0)
+    for first in range(0, 400, 4):
+        # Far from where they were: all four go to other cells, or nearly all.
+        layer.W[first : first + 4] = rng.normal(size=(4, 40)) * 3
+        layer.changed[first : first + 4] = 1
+        before = selector.family.hyperplanes
+        threshold = 2 * selector.n_moved_at_fit
+        selector.refresh(layer, 1)
+        fitted = selector.family.hyperplanes is not before
+        assert fitted == (selector.n_moved >= threshold)
+        n_fits += fitted
+        if fitted:
+            found = selector.codes
+            layer.changed[:] = 1
+            selector.refresh(layer, 1)  # all at once: filed by what was fitted
+            assert np.mean(selector.codes != found) < 0.01
+            moved.append(selector.n_moved)
+    assert 3 <= n_fits <= 7 and moved == sorted(moved)
+
+
+def test_tables_of_auto_are_its_own():
+    X = np.random.default_rng(0).normal(size=(30, 40))
+    made = [
+        LSHMLPClassifier(
+            (20_000,), density=0.001, sketch_size=8, max_iter=1, random_state=0, **params
+        ).partial_fit(X, np.arange(30) % 3, classes=range(3))
+        for params in ({}, {"hash_function": "wta", "n_hashes": 2, "n_tables": 3, "mips": True})
+    ]
+    for est in made:
+        assert type(est._network.layers[0].selector).__name__ == "TableSelector"
+    np.testing.assert_array_equal(made[0].predict_proba(X), made[1].predict_proba(X))
 
 
 @pytest.mark.filterwarnings("error:One of the clusters is empty")

@@ -1,6 +1,6 @@
 """Examples' way up and down the network, a block at a time: one parallel region a batch.
 
-Training in batches (here) and asynchronous training go through the same `pass_block`.
+Prediction (`run`) and both schedules of training go through the same `pass_block`.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
