@@ -163,9 +163,9 @@ def accuracy(store, sets, levels, depths, methods):
             )  # fmt: skip
 
 
-def depth(store):
+def depth(store, methods):
     """1 to 7 hidden layers of 1000."""
-    for seed, n_layers, method in product(range(3), (1, 3, 5, 7), ("dense", "auto", "lsh", "topk")):
+    for seed, n_layers, method in product(range(3), (1, 3, 5, 7), methods):
         store.get(
             part="depth", data="mnist", widths=[1000] * n_layers, method=method, density=0.05,
             rate=tuned(store, "mnist", method), seed=seed, epochs=5, validate=False,
@@ -222,7 +222,10 @@ def main():
         return
     if "accuracy" in options.parts:
         accuracy(store, options.sets, options.levels, options.depths, options.methods)
-    for part in (depth, width, recall):
+    if "depth" in options.parts:
+        deep = ("dense", "auto", "lsh", "topk")
+        depth(store, [method for method in deep if method in options.methods])
+    for part in (width, recall):
         if part.__name__ in options.parts:
             part(store)
 
