@@ -27,11 +27,13 @@ from sklearn_lsh._training import Trainer, work_of_row
 from sklearn_lsh._workspace import Workspace
 
 PREDICT_BATCH = 512
+# Activations of a layer that are held at once in prediction.
+BATCH_ACTIVATIONS = 2**22
 ASYNCHRONOUS_BATCH = 64
 # Parameters that a network is built by, and keeps.
 BUILT_IN = (
     "activation", "solver", "selector", "density", "hash_function", "n_hashes", "n_tables",
-    "n_probes", "n_candidates", "mips", "sketch_size",
+    "n_probes", "n_candidates", "mips", "sketch_size", "sampled_output", "loss",
 )  # fmt: skip
 # Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
 WORK_PER_THREAD = 2**21
@@ -45,6 +47,7 @@ class BaseLSHMLP(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict] = CONSTRAINTS
+    sampled_output = False
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -198,7 +201,8 @@ class BaseLSHMLP(BaseEstimator):
                 f"batch_size={self.batch_size} is clipped to the {len(train)} samples.",
                 stacklevel=4,
             )
-        workspace = self._workspace(batch_size, training=True)
+        trainer.network.layers[-1].selector.expect(targets, batch_size, incremental)
+        workspace = self._workspace(batch_size, trainer.network, training=True)
         if cold:
             trainer.begin(inputs.take(train), weight[train], workspace, spent)
         max_iter = 1 if incremental else self.max_iter
@@ -225,7 +229,7 @@ class BaseLSHMLP(BaseEstimator):
                 self.loss_curve_.append(self.loss_)
                 if self.verbose:
                     print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                improved = self._improved(inputs, targets, weight, validation, workspace)
+                improved = self._improved(inputs, targets, weight, validation)
                 # Scores of earlier fits are those of other rows.
                 if validation is not None and self.validation_scores_[-1] >= max(
                     self.validation_scores_[n_before:]
@@ -260,17 +264,15 @@ class BaseLSHMLP(BaseEstimator):
             if not self.warm_start:
                 trainer.forget_slots()
 
-    def _improved(self, inputs, targets, weight, validation, workspace):
+    def _improved(self, inputs, targets, weight, validation):
         """Record the epoch; whether it was better than the best so far by tol."""
         if validation is None:
             improved = self.loss_ <= self.best_loss_ - self.tol
             self.best_loss_ = min(self.best_loss_, self.loss_)
             return improved
-        network = self._network.at_prediction()
-        if network is not self._network:
-            workspace = self._workspace(workspace.n_rows)
-        scores = network.scores(inputs.take(validation), workspace, dict.fromkeys(COSTS, 0))
-        score = self._validation_score(scores, targets.take(validation), weight[validation])
+        score = self._validation_score(
+            inputs.take(validation), targets.take(validation), weight[validation]
+        )
         improved = score >= self.best_validation_score_ + self.tol
         self.validation_scores_ = [*self.validation_scores_, score]
         self.best_validation_score_ = max(self.best_validation_score_, score)
@@ -288,8 +290,8 @@ class BaseLSHMLP(BaseEstimator):
 
     # ---- Prediction ---------------------------------------------------------------------------
 
-    def _workspace(self, n_rows, training=False):
-        layers = (self._network if training else self._network.at_prediction()).layers
+    def _workspace(self, n_rows, network, training=False):
+        layers = network.layers
         n_threads = _openmp_effective_n_threads(self.n_threads)
         if self.n_threads is None and not self.asynchronous:
             # Threads change no bit of the result, so that small batches can do without: waiting
@@ -306,9 +308,18 @@ class BaseLSHMLP(BaseEstimator):
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float32, order="C")
         return Rows.from_matrix(X)
 
-    def _scores(self, X):
+    def _blocks(self, inputs, network=None):
+        """Rows, slice by slice, and the output of the network for them: never all at once."""
+        network = self._network.at_prediction() if network is None else network
+        widest = max(layer.selector.most_active for layer in network.layers)
+        n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // widest))
+        workspace = self._workspace(n_rows, network)
+        for rows in network.batches(inputs, workspace):
+            yield rows, network.forward(inputs.take(rows), workspace, dict.fromkeys(COSTS, 0))[-1]
+
+    def _scores(self, inputs):
         """Raw scores of shape (n_samples, n_outputs)."""
-        inputs = self._rows(X)
-        workspace = self._workspace(min(PREDICT_BATCH, len(inputs)))
-        network = self._network.at_prediction()
-        return network.scores(inputs, workspace, dict.fromkeys(COSTS, 0))
+        result = np.empty((len(inputs), self.n_outputs_), dtype=np.float32)
+        for rows, out in self._blocks(inputs):
+            result[rows] = out.to_matrix()
+        return result

@@ -1,11 +1,13 @@
 """The classifier: scikit-learn's contract, class labels and predictions."""
 
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
@@ -13,7 +15,9 @@ from sklearn.utils.validation import column_or_1d
 
 from sklearn_lsh._base import BaseLSHMLP
 from sklearn_lsh._losses import Loss
-from sklearn_lsh._rows import Rows
+from sklearn_lsh._ranking import check_fits, top_k
+from sklearn_lsh._rows import Rows, stack
+from sklearn_lsh.metrics import precision_at_k
 
 
 class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
@@ -140,6 +144,16 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Weights of the classes, which multiply `sample_weight`: a dict from class to weight (1
         where there is none), or 'balanced' for n_samples / (n_classes * count of the class).
         'balanced' is not available in `partial_fit`, a dict not for multilabel targets.
+    loss : {'log_loss', 'softmax'}, default='log_loss'
+        Of multilabel targets: 'log_loss' takes every label for itself (logistic), 'softmax' lets
+        them compete, the labels of a row sharing its target equally; it ranks labels better where
+        there are many. With classes the two are the same.
+    sampled_output : bool or 'auto', default='auto'
+        Whether training computes few outputs for each row: its own labels, and the 50 strongest
+        others that hash tables over the output layer find (after SLIDE, MLSys 2020,
+        arXiv:1903.03129), and up to 1024 labels of the other rows of the batch. Predictions score
+        all labels. 'auto': above 4096 classes or labels. `early_stopping` then goes by the
+        precision of the best label where there are several.
 
     Attributes
     ----------
@@ -254,6 +268,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     _parameter_constraints: ClassVar[dict] = {
         **BaseLSHMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "loss": [StrOptions({"log_loss", "softmax"})],
+        "sampled_output": ["boolean", StrOptions({"auto"})],
     }
 
     def __init__(
@@ -293,6 +309,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         asynchronous=False,
         n_threads=None,
         class_weight=None,
+        loss="log_loss",
+        sampled_output="auto",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -328,6 +346,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         self.asynchronous = asynchronous
         self.n_threads = n_threads
         self.class_weight = class_weight
+        self.loss = loss
+        self.sampled_output = sampled_output
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -402,6 +422,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             found = np.arange(y.shape[1]) if multilabel else np.unique(y)
             self.classes_ = unique_labels(classes) if incremental and not multilabel else found
             self._multilabel = multilabel
+            self._sparse_labels = sp.issparse(y)
         else:
             if classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
                 raise ValueError(
@@ -415,7 +436,10 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
                 raise ValueError(f"y has {y.shape[1]} labels (classes), not {len(self.classes_)}.")
             labels = sp.csr_array(y, dtype=np.float32)
             labels.eliminate_zeros()
-            return Loss("binary_log_loss"), Rows.from_matrix(labels), weight
+            if self.loss == "log_loss":
+                return Loss("binary_log_loss"), Rows.from_matrix(labels), weight
+            shares = labels / np.maximum(labels.sum(axis=1), 1)[:, None]
+            return Loss("log_loss"), Rows.from_matrix(sp.csr_array(shares)), weight
         codes = np.searchsorted(self.classes_, y)
         codes[codes == len(self.classes_)] = 0
         if np.any(self.classes_[codes] != y):
@@ -447,11 +471,37 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         codes = targets.values if len(self.classes_) <= 2 else targets.indices
         return codes[targets.start]
 
-    def _validation_score(self, scores, targets, weight):
-        truth = targets.to_csr().toarray()
-        if not self._multilabel and len(self.classes_) > 2:
-            return accuracy_score(truth.argmax(axis=1), scores.argmax(axis=1), sample_weight=weight)
-        return accuracy_score(truth > 0, scores > 0, sample_weight=weight)
+    def _validation_score(self, inputs, targets, weight):
+        truth = targets.to_csr()
+        if self._multilabel and (self.loss == "softmax" or self._samples_output):
+            best, _ = top_k(self, inputs, 1, tables=False)
+            return precision_at_k(truth, best, sample_weight=weight)
+        predicted = self._decide(inputs)
+        if self._multilabel:
+            return accuracy_score(truth.toarray() > 0, predicted, sample_weight=weight)
+        truth = truth.toarray()[:, 0] if truth.shape[1] == 1 else targets.indices[targets.start]
+        return accuracy_score(truth, predicted, sample_weight=weight)
+
+    @property
+    def _samples_output(self):
+        """Whether the output layer was trained on few of its labels."""
+        return not self._network.layers[-1].selector.is_dense
+
+    def _decide(self, inputs):
+        """Number of the class, or the labels that are on: dense, or CSR as they were in `fit`."""
+        decisions = []
+        for _, out in self._blocks(inputs):
+            scores = out.to_matrix()
+            if not self._multilabel:
+                decisions.append(scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0] > 0)
+                continue
+            least = 0.0
+            if self.loss == "softmax":
+                # Half of the share of the likeliest: true labels all have the same.
+                least = scores.max(axis=1, keepdims=True) - np.float32(np.log(2))
+            on = (scores > least).astype(int)
+            decisions.append(sp.csr_array(on) if self._sparse_labels else on)
+        return stack(decisions) if self._multilabel else np.concatenate(decisions)
 
     def decision_function(self, X):
         """Raw scores: the inputs of the last softmax or logistic function.
@@ -464,8 +514,14 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         -------
         ndarray of shape (n_samples,) for one or two classes, else (n_samples, n_classes), float32
         """
-        scores = self._scores(X)
+        scores = self._all_scores(X, 4)
         return scores if self._multilabel or scores.shape[1] > 1 else scores[:, 0]
+
+    def _all_scores(self, X, itemsize):
+        """Raw scores, if so many entries of `itemsize` bytes fit into memory."""
+        inputs = self._rows(X)
+        check_fits(len(inputs), self.n_outputs_, itemsize)
+        return self._scores(inputs)
 
     def predict_proba(self, X):
         """Probability of every class (they sum to 1), or of every label.
@@ -478,7 +534,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         -------
         ndarray of shape (n_samples, n_classes), float64
         """
-        scores = self._scores(X)
+        scores = self._all_scores(X, 8)
         proba = self._network.loss.predictions(scores)
         if self._multilabel or proba.shape[1] > 1:
             return proba
@@ -508,11 +564,50 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples,), or a dense indicator of shape (n_samples, n_labels)
+        ndarray of shape (n_samples,), or {ndarray, csr_array} of shape (n_samples, n_labels)
+            An indicator of labels is sparse if it was in `fit`. Under loss='softmax' labels are on
+            that have more than half of the likeliest label's probability.
         """
-        scores = self._scores(X)
+        decisions = self._decide(self._rows(X))
         if self._multilabel:
-            return (scores > 0).astype(int)
-        if scores.shape[1] == 1:
-            return self.classes_[np.minimum(scores[:, 0] > 0, len(self.classes_) - 1).astype(int)]
-        return self.classes_[scores.argmax(axis=1)]
+            return decisions
+        return self.classes_[np.minimum(decisions, len(self.classes_) - 1).astype(int)]
+
+    def predict_top_k(self, X, k=5, *, exact=True):
+        """The best classes or labels of every row, best first.
+
+        Takes memory for the k best and a few rows' scores, whatever the number of labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        k : int, default=5
+            1 to the number of classes or labels.
+        exact : bool, default=True
+            Whether every label is scored. If not, those that the hash tables of an output layer
+            trained with `sampled_output` find: faster, and less accurate.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples, k)
+            From `classes_`; of equally good ones the lower first.
+        scores : ndarray of shape (n_samples, k), float32
+            Raw scores, as `decision_function` gives them; of two classes the score of the second
+            and its negative.
+
+        Raises
+        ------
+        ValueError
+            k out of range; exact=False if the output layer has no tables.
+        """
+        inputs = self._rows(X)
+        check_scalar(k, "k", Integral, min_val=1, max_val=len(self.classes_))
+        if not exact and not self._samples_output:
+            raise ValueError("exact=False needs an output layer trained with sampled_output.")
+        if self.n_outputs_ == 1 and not self._multilabel:
+            scores = self._scores(inputs)
+            scores = np.hstack([-scores, scores])[:, -len(self.classes_) :]
+            best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+            return self.classes_[best], np.take_along_axis(scores, best, axis=1)
+        best, scores = top_k(self, inputs, k, tables=not exact)
+        return self.classes_[best], scores

@@ -6,13 +6,10 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_lsh._base import PREDICT_BATCH, BaseLSHMLP
+from sklearn_lsh._base import BATCH_ACTIVATIONS, PREDICT_BATCH, BaseLSHMLP
 from sklearn_lsh._network import COSTS, Network
 from sklearn_lsh._selectors import DenseSelector, TopKSelector
 from sklearn_lsh._workspace import Workspace
-
-# Activations a batch may hold in one layer (16 MiB), however wide the layer.
-BATCH_ACTIVATIONS = 2**22
 
 
 def selection_recall(est, X):
@@ -207,9 +204,9 @@ def _batches(est, X, spent=None):
     widest = max(layer.W.shape[0] for layer in fitted_layers(est))
     inputs = est._rows(X)
     n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // widest))
-    workspace = est._workspace(n_rows)
     spent = dict.fromkeys(COSTS, 0) if spent is None else spent
     network = est._network.at_prediction()
+    workspace = est._workspace(n_rows, network)
     for rows in network.batches(inputs, workspace):
         yield network.forward(inputs.take(rows), workspace, spent), workspace
 

@@ -27,50 +27,62 @@ class Layer:
     Attributes
     ----------
     W : ndarray of shape (n_out, n_in), float32
-        Row = neuron.
+        Row = neuron. A view of `stored`.
+    stored : ndarray, float32
+        W, or its transpose.
+    by_input : bool
+        Whether weights are stored by inputs, of which each has a row: dense layers above sparse
+        data, whose rows touch few inputs and all neurons.
     b : ndarray of shape (n_out,), float32
     activation : int
         Code in ``ACTIVATIONS``.
-    slots : list of (ndarray like W, ndarray like b)
+    slots : list of (ndarray like stored, ndarray like b)
         Optimiser state; empty until training.
     changed : ndarray of shape (n_out,), uint8
         1 for neurons that have stepped since the selector was refreshed.
     selector : Selector
     """
 
-    def __init__(self, W, b, activation, selector):
-        self.W = W
+    def __init__(self, stored, b, activation, selector, by_input=False):
+        self.stored = stored
+        self.by_input = by_input
         self.b = b
         self.activation = ACTIVATIONS[activation]
         self.slots = []
-        self.changed = np.ones(len(b), dtype=np.uint8)
+        self.changed = np.ones(len(self.W), dtype=np.uint8)
         self.selector = selector
 
+    @property
+    def W(self):
+        return self.stored.T if self.by_input else self.stored
+
     @classmethod
-    def glorot(cls, n_in, n_out, activation, selector, rng):
+    def glorot(cls, n_in, n_out, activation, selector, rng, by_input=False):
         """Uniform start of Glorot & Bengio (2010), drawn as scikit-learn draws it."""
         bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_in + n_out))
-        W = aligned((n_out, n_in))
+        layer = cls(aligned((n_in, n_out) if by_input else (n_out, n_in)), None, activation,
+                    selector, by_input)  # fmt: skip
         for k in range(n_in):
-            W[:, k] = rng.uniform(-bound, bound, n_out)
-        b = rng.uniform(-bound, bound, n_out).astype(np.float32)
-        return cls(W, b, activation, selector)
+            layer.W[:, k] = rng.uniform(-bound, bound, n_out)
+        layer.b = rng.uniform(-bound, bound, n_out).astype(np.float32)
+        return layer
 
     def prepare_to_train(self, n_slots):
         """Allocate optimiser state; copy what a memory map has made read-only."""
-        if not self.W.flags.writeable:
+        if not self.stored.flags.writeable:
             self.selector = deepcopy(self.selector)
         self.b, self.changed = (np.require(a, requirements="W") for a in (self.b, self.changed))
         if len(self.slots) != n_slots:
-            self.slots = [(aligned(self.W.shape), np.zeros_like(self.b)) for _ in range(n_slots)]
-        self.slots = [(self.writeable(W), np.require(b, requirements="W")) for W, b in self.slots]
-        self.W = self.writeable(self.W)
+            shape = self.stored.shape
+            self.slots = [(aligned(shape), np.zeros_like(self.b)) for _ in range(n_slots)]
+        self.slots = [(self.writeable(s), np.require(b, requirements="W")) for s, b in self.slots]
+        self.stored = self.writeable(self.stored)
 
     @staticmethod
-    def writeable(W):
-        """W itself, or a copy in whole cache lines, as kernels address it with its state."""
-        if W.flags.writeable and W.strides == aligned((0, W.shape[1])).strides:
-            return W
-        copy = aligned(W.shape)
-        copy[...] = W
+    def writeable(rows):
+        """The rows, or a copy in whole cache lines, as kernels address weights with their state."""
+        if rows.flags.writeable and rows.strides == aligned((0, rows.shape[1])).strides:
+            return rows
+        copy = aligned(rows.shape)
+        copy[...] = rows
         return copy

@@ -9,10 +9,11 @@ from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
-from sklearn_lsh._selection import make_selector
+from sklearn_lsh._selection import make_output_selector, make_selector
 from sklearn_lsh._selectors import DenseSelector
 
 SELECTORS = {"auto", "lsh", "sketch", "topk", "dense", "dropout", "adaptive_dropout"}
+DENSE = DenseSelector.kind
 MAX_TABLE_BYTES = 2**28
 
 
@@ -154,9 +155,11 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             n_candidates=est.n_candidates,
             mips=est.mips,
         )
-        layers.append(Layer.glorot(n_in, n_out, activation, selector, rng))
+        by_input = not layers and sparse and selector.kind == DENSE
+        layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input))
         n_in, n_entries, sparse = n_out, selector.n_active, not selector.is_dense
-    output = Layer.glorot(n_in, n_outputs, "identity", DenseSelector(n_in, n_outputs), rng)
+    selector = make_output_selector(est.sampled_output, n_in, n_outputs, seed=len(layers))
+    output = Layer.glorot(n_in, n_outputs, "identity", selector, rng)
     if loss.out_activation == "logistic":
         # scikit-learn's bound follows the activation of the output.
         for array in (output.W, output.b):

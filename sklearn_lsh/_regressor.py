@@ -379,8 +379,8 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         targets = Rows.from_matrix(y.astype(np.float32).reshape(len(y), -1))
         return Loss(self.loss), targets, weight
 
-    def _validation_score(self, scores, targets, weight):
-        predicted = self._network.loss.predictions(scores)
+    def _validation_score(self, inputs, targets, weight):
+        predicted = self._network.loss.predictions(self._scores(inputs))
         return r2_score(targets.to_matrix(), predicted, sample_weight=weight)
 
     def predict(self, X):
@@ -394,6 +394,6 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
         """
-        scores = self._scores(X)
+        scores = self._scores(self._rows(X))
         predicted = self._network.loss.predictions(scores)
         return predicted[:, 0] if self._one_output else predicted

@@ -127,7 +127,10 @@ class Rows:
 
     def like(self):
         """The same rows and columns with values of their own."""
-        return Rows(self.start, self.length, self.indices, np.zeros_like(self.values), self.n_cols)
+        return Rows(
+            self.start, self.length, self.indices, np.zeros_like(self.values), self.n_cols,
+            self.lines, self.n_lines,
+        )  # fmt: skip
 
     def to_csr(self):
         """Copy as CSR, stored entries as they are (a dense row stores all of its columns)."""

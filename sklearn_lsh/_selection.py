@@ -2,6 +2,7 @@
 
 from sklearn_lsh._costs import CANDIDATE, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._hashing import HASH_FAMILIES
+from sklearn_lsh._output_selector import STRONGEST, OutputSelector
 from sklearn_lsh._selectors import (
     CopySelector,
     DenseSelector,
@@ -18,6 +19,8 @@ NARROW = 128
 COPY_UP_TO = 4
 # Neurons above which 32 cells would hold more than there are candidates by far.
 MANY = 2**15
+# Labels up to which sampled_output="auto" takes all: products of whole matrices are cheap.
+FEW_LABELS = 2**12
 
 
 def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, above_active_set=False,
@@ -51,6 +54,15 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, above_activ
     if exactly:
         return CopySelector(n_in, n_out, n_active, by_magnitude)
     return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
+
+
+def make_output_selector(sampled, n_in, n_out, seed):
+    """Selector of the output layer; sampled : True, False or "auto"."""
+    if sampled == "auto":
+        sampled = n_out > FEW_LABELS
+    if not sampled or n_out <= STRONGEST:
+        return DenseSelector(n_in, n_out)
+    return OutputSelector(n_in, n_out, seed)
 
 
 def cells(n_out):

@@ -33,6 +33,8 @@ class Selector:
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
     is_signed = adaptive = False
     draw = n_kept = 0
+    most_shared = 0
+    log_chance = None
     directions = panels = halves = rows = offsets = None
     plane_start = plane_columns = plane_values = None
     hyperplanes = shift = sets = bucket_start = neurons = None
@@ -45,12 +47,20 @@ class Selector:
         self.n_refreshed = n_out  # neurons whose codes the last refresh computed
 
     @property
+    def most_active(self):
+        """Neurons kept per example, at most."""
+        return self.n_active
+
+    @property
     def n_ranked(self):
         """Neurons scored for an example, at most."""
         return self.n_candidates or self.n_out
 
     def advance(self, n_batches=1):
         """Go on to a later batch."""
+
+    def expect(self, targets, batch_size, more):
+        """Learn what labels there are to come; more : besides those seen before."""
 
     def at_prediction(self):
         """The selector of predictions."""

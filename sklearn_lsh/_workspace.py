@@ -67,9 +67,7 @@ class Workspace:
         n_tables = max(s.n_tables for s in selectors)
         n_probes = max(s.n_probes for s in selectors)
 
-        def per_thread(size, dtype):
-            # 64 entries more keep two threads off one cache line.
-            return np.zeros((n_threads, size + 64), dtype=dtype)
+        per_thread = self.per_thread
 
         self.stride = n_out + PANEL
         self.scores = per_thread(TOGETHER * self.stride, np.float32)
@@ -89,6 +87,7 @@ class Workspace:
         self.set_owners = per_thread(n_sets, np.int32)
         self.seen = per_thread(n_out // 64 + 1, np.uint64)
         self.edge_bits = per_thread(n_out // 64 + 1, np.uint64)
+        self.shared = per_thread(selectors[-1].most_shared, np.int32)
         self.cursors = per_thread(n_blocks, np.int32)
         self.examples = per_thread(n_rows, np.int32)
         self.weighted = per_thread(n_rows, np.float64)
@@ -98,19 +97,37 @@ class Workspace:
         self.sums.fill(-0.0)
         sparse = [not s.is_dense for s in selectors]
         self.outputs = [
-            Rows.allocate(n_rows, s.n_active, s.n_out, sparse=is_sparse)
+            Rows.allocate(n_rows, s.most_active, s.n_out, sparse=is_sparse)
             for s, is_sparse in zip(selectors, sparse, strict=True)
         ]
         self.pairs = [
-            Pairs(n_rows, s.n_out, block, s.n_active, is_sparse)
+            Pairs(n_rows, s.n_out, block, s.most_active, is_sparse)
             for s, is_sparse in zip(selectors, sparse, strict=True)
         ]
+        n_listed = n_in if training and layers[0].by_input else 0
+        self.heads = per_thread(n_listed, np.int32)
+        self.listed = per_thread(n_listed, np.int32)
+        self.hold_entries(0)
         self.deltas = [out.like() for out in self.outputs] if training else []
         self.inputs = self.scratch = None
+        self.by_input = n_listed > 0
+
+    def per_thread(self, size, dtype):
+        # 64 entries more keep two threads off one cache line.
+        return np.zeros((self.n_threads, size + 64), dtype=dtype)
+
+    def hold_entries(self, size):
+        """Room for the entries of a batch, numbered from 1 on."""
+        self.nexts, self.entry_rows = (self.per_thread(size + 1, np.int32) for _ in range(2))
+        self.entry_values = self.per_thread(size + 1, np.float32)
+        self.scratch = None
 
     def hold(self, inputs):
         """Rows that take a batch of `inputs`: copies of dense rows, views of sparse ones."""
         n_rows = len(self.outputs[0])
+        size = n_rows * int(inputs.length.max(initial=0))
+        if self.by_input and size >= self.nexts.shape[1] - 64:
+            self.hold_entries(size)
         if inputs.indices is not None:
             start, length = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.int32)
             self.inputs = Rows(start, length, inputs.indices, inputs.values, inputs.n_cols)

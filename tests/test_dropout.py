@@ -78,7 +78,7 @@ def test_adaptive_draws_follow_the_expectation():
     """Drawing without replacement evens chances out a little; the order stays."""
     row = inputs_like(make_layer("dense"))[0]
     layer = sampled_layer(True, 12)
-    layer.W *= 3
+    layer.W[...] *= 3
     share = frequencies(layer, row, 8000)
     _, full = expected(layer, row)
     chance = 1 / (1 + np.exp(-full))

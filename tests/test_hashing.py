@@ -222,7 +222,7 @@ def test_mips_makes_norms_equal(sketch, monkeypatch):
     filed = []
     for mips in (False, True):
         layer = make_layer("tables", n_out=1000, n_active=20)
-        layer.W *= np.random.default_rng(0).exponential(size=(1000, 1)).astype(np.float32)
+        layer.W[...] *= np.random.default_rng(0).exponential(size=(1000, 1)).astype(np.float32)
         selector = layer.selector = TableSelector(
             40, 1000, 20, False, sketch, 0, hash_function="simhash", n_hashes=6, n_tables=20,
             n_probes=4, n_candidates=1000, mips=mips,

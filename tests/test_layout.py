@@ -14,13 +14,13 @@ FLOORS = [
     {"_kernels"},
     {"_costs", "_layer", "_rows", "_workspace"},
     {
-        "_coordinates", "_directions", "_hashing", "_losses", "_optimizers", "_selection",
-        "_selectors", "_table_selector",
+        "_coordinates", "_directions", "_hashing", "_losses", "_optimizers", "_output_selector",
+        "_selection", "_selectors", "_table_selector",
     },
     {"_network", "_training"},
     {
         "__init__", "__main__", "_base", "_classifier", "_cost_display", "_displays", "_inspection",
-        "_parameters", "_regressor", "inspection",
+        "_parameters", "_ranking", "_regressor", "inspection", "metrics",
     },
 ]  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -29,7 +29,9 @@ SIBLINGS = {  # a module may use these of its own floor
     ("_coordinates", "_directions"), ("_selectors", "_coordinates"), ("_selectors", "_directions"),
     ("_table_selector", "_coordinates"), ("_table_selector", "_hashing"),
     ("_table_selector", "_selectors"), ("_selection", "_hashing"), ("_selection", "_selectors"),
-    ("_selection", "_table_selector"),
+    ("_selection", "_table_selector"), ("_selection", "_output_selector"),
+    ("_output_selector", "_selectors"), ("_output_selector", "_table_selector"),
+    ("_classifier", "_ranking"), ("_classifier", "metrics"),
     ("_base", "_parameters"), ("_classifier", "_base"), ("_regressor", "_base"),
     ("__init__", "_classifier"), ("__init__", "_regressor"), ("_inspection", "_base"),
     ("_displays", "_inspection"), ("_cost_display", "_displays"), ("_cost_display", "_inspection"),

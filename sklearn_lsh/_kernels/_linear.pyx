@@ -10,7 +10,7 @@ from libc.string cimport memset
 from sklearn_lsh._kernels._pairs cimport Run, n_runs, neuron_at, run_at, slot
 from sklearn_lsh._kernels._views cimport (
     EXPECTED, IDENTITY, LEAKY_RELU, LINE, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs, Row,
-    RowsView, row_at,
+    RowsView, column_at, n_stored, row_at,
 )
 
 
@@ -23,6 +23,9 @@ cdef extern from "products.h" nogil:
     void lsh_gather_axpy(float*, float, const float*, const int32_t*, int)
 
 lsh_detect()
+
+cdef enum:
+    AHEAD = 4                        # rows of weights asked for before their turn
 
 cdef float LEAK = 0.01
 cdef float TINY = 1e-26              # the least chance, as in _select.pyx
@@ -68,6 +71,8 @@ cdef void preactivations(const LayerView* layer, Row x, const int32_t* active, i
     cdef int s, j
     for s in range(n_active):
         j = active[s] if active != NULL else s
+        if active != NULL and s + AHEAD < n_active:
+            lsh_prefetch(layer.W + active[s + AHEAD] * layer.stride, layer.n_in, 0, 1, x.length)
         out[s] = dot(layer.W + j * layer.stride, x) + layer.b[j]
 
 
@@ -100,6 +105,20 @@ cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept n
         out[j] = activate(layer.activation, out[j]) * min(c * s, <float> 1)
 
 
+cdef void forward_by_input(const LayerView* layer, Row x, float* out) noexcept nogil:
+    cdef int32_t k
+    cdef int j
+    for j in range(layer.n_out):
+        out[j] = layer.b[j]
+    for k in range(n_stored(&x)):
+        if k + AHEAD < x.length and x.indices != NULL:
+            lsh_prefetch(layer.W + x.indices[k + AHEAD] * layer.stride, layer.n_out, 0, 1,
+                         layer.n_out)
+        lsh_axpy(out, x.values[k], layer.W + column_at(&x, k) * layer.stride, layer.n_out)
+    for j in range(layer.n_out):
+        out[j] = activate(layer.activation, out[j])
+
+
 cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs, Py_ssize_t block,
                                       int32_t r) noexcept nogil:
     """Those of the run after r, to be asked for while r is at work; at the end, those of r."""
@@ -119,6 +138,10 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     if layer.selector.kind == EXPECTED:
         for row in range(first, first + n):
             forward_expected(layer, row_at(inputs, row), out.values + out.start[row])
+        return
+    if layer.by_input:
+        for row in range(first, first + n):
+            forward_by_input(layer, row_at(inputs, row), out.values + out.start[row])
         return
     for r in range(n_runs(pairs, block)):
         run = run_at(pairs, block, n, r)

@@ -1,4 +1,7 @@
+cdef enum:
+    SOFTMAX, LOGISTIC_LOSS, SQUARED_ERROR, POISSON
+
 from sklearn_lsh._kernels._views cimport Row
 
 
-cdef double loss_row(int kind, const float* scores, int n, Row target, float* deltas) noexcept nogil
+cdef double loss_row(int kind, Row out, Row target, float* deltas) noexcept nogil

@@ -3,14 +3,13 @@ from libc.math cimport exp, fabs, log, log1p
 
 from sklearn_lsh._kernels._views cimport Row
 
-cdef enum:
-    SOFTMAX, LOGISTIC_LOSS, SQUARED_ERROR, POISSON
+cdef double loss_row(int kind, Row out, Row target, float* deltas) noexcept nogil:
+    """out: scores of the outputs that take part, among them every target.
 
-
-cdef double loss_row(int kind, const float* scores, int n, Row target,
-                     float* deltas) noexcept nogil:
-    """target: the non-zero targets of the example (or all of them, when dense)."""
-    cdef int k, j
+    target: the non-zero targets of the example (or all of them, when dense).
+    """
+    cdef const float* scores = out.values
+    cdef int n = out.length, k, j = -1
     cdef double loss = 0, total = 0, mass = 0, top = scores[0], s, y
     if kind == SOFTMAX:
         for k in range(1, n):
@@ -37,7 +36,13 @@ cdef double loss_row(int kind, const float* scores, int n, Row target,
             loss += s
             deltas[k] = <float> s
     for k in range(target.length):
-        j = target.indices[k] if target.indices != NULL else k
+        if out.indices == NULL:
+            j = target.indices[k] if target.indices != NULL else k
+        else:
+            # Both ascend.
+            j += 1
+            while out.indices[j] != target.indices[k]:
+                j += 1
         y = target.values[k]
         deltas[j] -= <float> y
         if kind == SOFTMAX:

@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from sklearn_lsh._kernels._views cimport LayerView, Pairs, RowsView, Scratch
 
@@ -10,6 +10,7 @@ cdef enum:
 cdef struct Net:
     int n_layers
     int loss
+    int most_shared                     # labels that a batch shares in training
     LayerView layers[MAX_LAYERS]
     RowsView outputs[MAX_LAYERS]
     RowsView deltas[MAX_LAYERS]
@@ -20,7 +21,8 @@ cdef struct Net:
 
 
 cdef int net_view(Net* net, layers, inputs, workspace) except -1
-cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, Scratch* scratch,
-                     int64_t* counts, double* losses) noexcept nogil
+cdef int list_shared(const Net* net, Py_ssize_t i, Py_ssize_t n, Scratch* scratch) noexcept nogil
+cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, const int32_t* shared,
+                     int n_shared, Scratch* scratch, int64_t* counts, double* losses) noexcept nogil
 cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, Scratch* scratch,
                      int64_t* counts, double* losses) noexcept nogil

@@ -9,12 +9,12 @@ from libc.string cimport memcpy
 import numpy as np
 
 from sklearn_lsh._kernels._linear cimport backward, forward
-from sklearn_lsh._kernels._loss cimport loss_row
+from sklearn_lsh._kernels._loss cimport SOFTMAX, loss_row
 from sklearn_lsh._kernels._pairs cimport group
-from sklearn_lsh._kernels._select cimport select
+from sklearn_lsh._kernels._select cimport select, share_labels
 from sklearn_lsh._kernels._views cimport (
-    LINE, Row, RowsView, Scratch, layer_view, n_stored, pairs_view, row_at, rows_view,
-    scratch_views,
+    LINE, Labels, LayerView, Row, RowsView, Scratch, layer_view, n_stored, pairs_view, row_at,
+    rows_view, scratch_views,
 )
 
 
@@ -30,6 +30,7 @@ cdef int net_view(Net* net, layers, inputs, workspace) except -1:
     net.n_layers = len(layers)
     if net.n_layers > MAX_LAYERS:
         raise ValueError(f"hidden_layer_sizes: at most {MAX_LAYERS - 1} hidden layers")
+    net.most_shared = layers[net.n_layers - 1].selector.most_shared
     net.x = rows_view(inputs)
     net.inputs = rows_view(workspace.hold(inputs))
     for depth in range(net.n_layers):
@@ -61,23 +62,44 @@ cdef void load(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil:
         inputs.n_lines[room] = row.n_lines
 
 
-cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, Scratch* scratch,
-                     int64_t* counts, double* losses) noexcept nogil:
+cdef int list_shared(const Net* net, Py_ssize_t i, Py_ssize_t n,
+                     Scratch* scratch) noexcept nogil:
+    """The labels that a batch shares in training; returns their number."""
+    cdef const LayerView* layer = &net.layers[net.n_layers - 1]
+    if layer.selector.log_chance == NULL:
+        return 0
+    return share_labels(&net.y, i, n, layer.n_out, net.most_shared, scratch)
+
+
+cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, const int32_t* shared,
+                     int n_shared, Scratch* scratch, int64_t* counts,
+                     double* losses) noexcept nogil:
     """Take the examples [i, i + n) through the network in the rows from `first` on.
 
+    shared : what `list_shared` has listed for the batch that they are of.
     Outputs, and where losses are wanted (not NULL) those and the deltas; adds to counts.
     """
     cdef int e
     for e in range(n):
         load(net, i + e, first + e)
-    forward_block(net, first, n, scratch, counts)
+    cdef Labels labels
+    labels.rows = NULL
+    if losses != NULL and net.outputs[net.n_layers - 1].indices != NULL:
+        labels.rows = &net.y
+        labels.i = i
+        labels.shared = shared
+        labels.n_shared = n_shared
+        labels.corrections = net.deltas[net.n_layers - 1].values
+    forward_block(net, first, n, &labels, scratch, counts)
     if losses != NULL:
         backward_block(net, i, first, n, losses)
 
 
-cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,
-                        int64_t* counts) noexcept nogil:
+cdef void forward_block(const Net* net, Py_ssize_t first, int n, const Labels* labels,
+                        Scratch* scratch, int64_t* counts) noexcept nogil:
     """Outputs of the rows [first, first + n) of every layer; adds to counts.
+
+    labels : what the last one has to hold; its rows are NULL if nothing.
 
     Layer by layer, so that what scores a layer stays in the cache for all rows.
     """
@@ -86,15 +108,22 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
     cdef Row x
     cdef const RowsView* out
     cdef const RowsView* inputs = &net.inputs
+    cdef bint sampled
+    cdef int64_t at
     for depth in range(net.n_layers):
         out = &net.outputs[depth]
+        sampled = depth == net.n_layers - 1 and labels.rows != NULL
         if out.indices != NULL:
-            select(&net.layers[depth], inputs, out, first, n, scratch, counts + COUNTS * depth + 1)
+            select(&net.layers[depth], inputs, out, first, n, labels if sampled else NULL, scratch,
+                   counts + COUNTS * depth + 1)
         group(&net.pairs[depth], out, first, n, scratch)
         forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n)
         for row in range(first, first + n):
             x = row_at(inputs, row)
             counts[COUNTS * depth] += <int64_t> n_stored(&x) * out.length[row]
+            if sampled and net.loss == SOFTMAX:
+                for at in range(out.start[row], out.start[row] + out.length[row]):
+                    out.values[at] -= labels.corrections[at]
         inputs = out
 
 
@@ -106,8 +135,8 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n,
     cdef int64_t at
     for e in range(n):
         at = out.start[first + e]
-        losses[e] = loss_row(net.loss, out.values + at, out.length[first + e],
-                             row_at(&net.y, i + e), net.deltas[depth].values + at)
+        losses[e] = loss_row(net.loss, row_at(out, first + e), row_at(&net.y, i + e),
+                             net.deltas[depth].values + at)
     for depth in range(net.n_layers - 1, 0, -1):
         backward(&net.layers[depth], &net.deltas[depth], &net.pairs[depth], &net.outputs[depth - 1],
                  net.deltas[depth - 1].values, net.layers[depth - 1].activation, first, n)
@@ -120,11 +149,12 @@ cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, 
     counts : COUNTS * MAX_LAYERS of every thread. losses : NULL, or of the n examples.
     """
     cdef Py_ssize_t block, size = net.pairs[0].block
-    cdef int thread
+    cdef int thread, n_shared = list_shared(net, i, n, scratch) if losses != NULL else 0
+    cdef const int32_t* shared = scratch.shared
     for block in prange((n + size - 1) // size, schedule="dynamic", num_threads=n_threads):
         thread = threadid()
         pass_block(net, i + block * size, block * size, <int> min(size, n - block * size),
-                   &scratch[thread], counts + thread * COUNTS * MAX_LAYERS,
+                   shared, n_shared, &scratch[thread], counts + thread * COUNTS * MAX_LAYERS,
                    losses + block * size if losses != NULL else NULL)
 
 

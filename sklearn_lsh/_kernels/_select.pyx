@@ -1,12 +1,12 @@
 """The active sets of a block: score neurons (all, or those the tables return), keep the best."""
 from libc.math cimport expf, fabsf, logf
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    COPY, PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, LayerView, Row, RowsView, Scratch,
+    COPY, PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, Labels, LayerView, Row, RowsView, Scratch,
     SelectorView, column_at, n_stored, row_at,
 )
 
@@ -190,12 +190,62 @@ cdef void draw_keys(const LayerView* layer, Row x, uint64_t row, float* keys) no
         keys[j] = logf(uniform(seed, j)) * (1 + expf(min(-keys[j], <float> 60)))
 
 
+cdef inline void mark(Scratch* scratch, int32_t j) noexcept nogil:
+    scratch.seen[j >> 6] |= (<uint64_t> 1) << (j & 63)
+
+
+cdef int share_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out, int most,
+                      Scratch* scratch) noexcept nogil:
+    """List the labels of the examples [i, i + n) in scratch.shared, ascending, `most` at most."""
+    cdef Py_ssize_t e
+    cdef int k, count = 0
+    cdef Row row
+    for e in range(i, i + n):
+        row = row_at(y, e)
+        for k in range(row.length):
+            count += 1 - <int> (scratch.seen[row.indices[k] >> 6] >> (row.indices[k] & 63) & 1)
+            if count <= most:
+                mark(scratch, row.indices[k])
+    return lsh_list_bits(scratch.seen, (n_out + 63) >> 6, scratch.shared)
+
+
+cdef int add_labels(const SelectorView* selector, const int32_t* found, int count,
+                    const Labels* labels, Py_ssize_t e, float* corrections, Scratch* scratch,
+                    int32_t* active) noexcept nogil:
+    """Add to the neurons found those that example e has to have; returns their number."""
+    cdef Row own = row_at(labels.rows, labels.i + e)
+    cdef int n_words = (selector.n_out + 63) >> 6, s, at = 0
+    for s in range(count):
+        mark(scratch, found[s])
+    for s in range(own.length):
+        mark(scratch, own.indices[s])
+    count = lsh_list_bits(scratch.seen, n_words, active)
+    if not labels.n_shared:
+        for s in range(count):
+            corrections[s] = 0
+        return count
+    # What is there for itself is certain to be.
+    for s in range(count):
+        scratch.ids[s] = active[s]
+        mark(scratch, active[s])
+    for s in range(labels.n_shared):
+        mark(scratch, labels.shared[s])
+    scratch.ids[count] = -1
+    count = lsh_list_bits(scratch.seen, n_words, active)
+    for s in range(count):
+        if active[s] == scratch.ids[at]:
+            corrections[s] = 0
+            at += 1
+        else:
+            corrections[s] = selector.log_chance[active[s]]
+    return count
+
+
 cdef int keep_best(const LayerView* layer, Row x, uint64_t row, float* query, float* scores,
                    Scratch* scratch, int32_t* active, int64_t* counts) noexcept nogil:
     """Write one row's sorted active set from its scores, or its query; return its size."""
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_active, s, count
-    cdef int32_t id
     cdef int32_t* chosen = scratch.positions
     if selector.kind == TOPK:
         preactivations(layer, x, NULL, n, scores)
@@ -213,15 +263,16 @@ cdef int keep_best(const LayerView* layer, Row x, uint64_t row, float* query, fl
         return top_k(scores, n, k, active, scratch)
     count = top_k(scores, n, k, chosen, scratch)
     for s in range(count):
-        id = scratch.ids[chosen[s]]
-        scratch.seen[id >> 6] |= (<uint64_t> 1) << (id & 63)
+        mark(scratch, scratch.ids[chosen[s]])
     return lsh_list_bits(scratch.seen, (selector.n_out + 63) >> 6, active)
 
 
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* out,
-                 Py_ssize_t first, int n, Scratch* scratch, int64_t* counts) noexcept nogil:
+                 Py_ssize_t first, int n, const Labels* labels, Scratch* scratch,
+                 int64_t* counts) noexcept nogil:
     """Active sets of the rows [first, first + n).
 
+    labels : NULL, or what they have to hold besides.
     Adds to counts: neurons that were scored, entries of the inputs that went into queries.
     """
     cdef const SelectorView* selector = &layer.selector
@@ -230,6 +281,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
     cdef int64_t panel, group
     cdef Py_ssize_t row
     cdef Row x
+    cdef int32_t* active
     for group in range((n + TOGETHER - 1) // TOGETHER):
         at = <int> group * TOGETHER
         size = min(n - at, <int> TOGETHER)
@@ -256,6 +308,12 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                               scratch.scores + (e + 1) * scratch.stride + panel * PANEL)
         for e in range(size):
             row = first + at + e
+            active = out.indices + out.start[row]
             out.length[row] = keep_best(
                 layer, row_at(inputs, row), row, scratch.queries + e * r,
-                scratch.scores + e * scratch.stride, scratch, out.indices + out.start[row], counts)
+                scratch.scores + e * scratch.stride, scratch, active, counts)
+            if labels != NULL:
+                memcpy(scratch.positions, active, out.length[row] * sizeof(int32_t))
+                out.length[row] = add_labels(
+                    selector, scratch.positions, out.length[row], labels, at + e,
+                    labels.corrections + out.start[row], scratch, active)

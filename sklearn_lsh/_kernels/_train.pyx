@@ -13,9 +13,11 @@ from libc.stdint cimport int64_t
 import numpy as np
 
 from sklearn_lsh._kernels._passes cimport (
-    COUNTS, MAX_LAYERS, Net, net_view, pass_batch, pass_block,
+    COUNTS, MAX_LAYERS, Net, list_shared, net_view, pass_batch, pass_block,
 )
-from sklearn_lsh._kernels._update cimport Gradient, update_batch, update_neurons
+from sklearn_lsh._kernels._update cimport (
+    Gradient, update_batch, update_inputs, update_neurons,
+)
 from sklearn_lsh._kernels._views cimport (
     ADAM, SAMPLED, RowsView, Scratch, StepView, rows_view, scratch_views, step_view,
 )
@@ -79,16 +81,22 @@ cdef void train_alone(const Net* net, const Task* task, int64_t number, Py_ssize
     cdef Batch batch = batch_at(net, task, number)
     cdef const RowsView* inputs = &net.inputs
     cdef int depth, block, at, size = net.pairs[0].block
+    cdef int n_shared = list_shared(net, batch.i, batch.n, scratch)
     for block in range((batch.n + size - 1) // size):
         at = block * size
-        pass_block(net, batch.i + at, first + at, min(size, batch.n - at), scratch, counts,
-                   losses + at)
+        pass_block(net, batch.i + at, first + at, min(size, batch.n - at), scratch.shared,
+                   n_shared, scratch, counts, losses + at)
     add_losses(&batch, task.weights, losses, totals)
     for depth in range(net.n_layers):
-        touched[depth] += update_neurons(
-            &net.layers[depth], 0, net.layers[depth].n_out, &net.deltas[depth], inputs,
-            &net.pairs[depth], first, batch.n, task.weights + batch.i, &batch.step,
-            batch.gradient, scratch)
+        if net.layers[depth].by_input:
+            touched[depth] += update_inputs(
+                &net.layers[depth], &net.deltas[depth], inputs, 0, 1, first, batch.n,
+                task.weights + batch.i, &batch.step, batch.gradient, scratch)
+        else:
+            touched[depth] += update_neurons(
+                &net.layers[depth], 0, net.layers[depth].n_out, &net.deltas[depth], inputs,
+                &net.pairs[depth], first, batch.n, task.weights + batch.i, &batch.step,
+                batch.gradient, scratch)
         inputs = &net.outputs[depth]
 
 
@@ -121,13 +129,14 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, op
     cdef int n = len(layers), n_threads = workspace.n_threads, thread
     cdef int64_t number, n_batches
     cdef Py_ssize_t room = len(workspace.outputs[0]) // n_threads if lock_free else 0
-    cdef Scratch* scratch = scratch_views(workspace)
+    cdef Scratch* scratch
     # What threads add to fills cache lines of its own.
     cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * MAX_LAYERS), dtype=np.int64)
     cdef int64_t[:, ::1] touched = np.zeros((n_threads, MAX_LAYERS), dtype=np.int64)
     cdef double[:, ::1] losses = np.zeros((n_threads, batch_size + 16))
     cdef double[:, ::1] totals = np.zeros((n_threads, 16))
     net_view(&net, layers, inputs, workspace)
+    scratch = scratch_views(workspace)
     net.loss = loss
     net.y = rows_view(targets)
     task.weights = &sample_weight[0]

@@ -14,6 +14,10 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
                             Py_ssize_t first, Py_ssize_t n, const double* weights,
                             const StepView* step, Gradient gradient,
                             Scratch* scratch) noexcept nogil
+cdef int64_t update_inputs(const LayerView* layer, const RowsView* deltas, const RowsView* x,
+                           int part, int n_parts, Py_ssize_t first, Py_ssize_t n,
+                           const double* weights, const StepView* step, Gradient gradient,
+                           Scratch* scratch) noexcept nogil
 cdef void update_batch(const Net* net, Py_ssize_t n, const double* weights, const StepView* step,
                        Gradient gradient, int n_threads, Scratch* scratch,
                        int64_t* touched) noexcept nogil

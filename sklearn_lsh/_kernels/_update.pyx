@@ -10,7 +10,8 @@ from libc.stdint cimport int32_t, int64_t
 from sklearn_lsh._kernels._pairs cimport Run, n_runs, neuron_at, run_at, run_from, slot
 from sklearn_lsh._kernels._passes cimport MAX_LAYERS, Net
 from sklearn_lsh._kernels._views cimport (
-    ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView, n_stored, row_at,
+    ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView, column_at, n_stored,
+    row_at,
 )
 
 
@@ -30,6 +31,7 @@ lsh_detect()
 
 cdef enum:
     CHUNKS = 16                         # of a layer for every thread
+    INPUT_PARTS = 8                     # of a layer stored by inputs
 
 
 cdef void step_entries(float* w, float* s0, float* s1, const float* g, const int32_t* lines,
@@ -43,61 +45,72 @@ cdef void step_entries(float* w, float* s0, float* s1, const float* g, const int
         lsh_adagrad(w, s0, g, lines, n_lines, n, decay, step.rate, step.epsilon)
 
 
-cdef inline void prefetch_share(const LayerView* layer, int32_t j, int p, int n_shares,
-                                int32_t n_reads) noexcept nogil:
-    """Ask for share p of the weights and the state of neuron j, of which n_reads will be read."""
+cdef struct Weights:                    # a row of them, and of their state
+    float* w
+    float* s0
+    float* s1
+    int n
+
+
+cdef inline Weights weights_of(const LayerView* layer, int32_t j) noexcept nogil:
+    """Those of neuron j, or of input j."""
+    cdef Weights row
     cdef int64_t at = j * layer.stride
-    lsh_prefetch(layer.W + at, layer.n_in, p, n_shares, n_reads)
-    lsh_prefetch(layer.slots[0] + at, layer.n_in, p, n_shares, n_reads)
-    if layer.slots[1] != NULL:
-        lsh_prefetch(layer.slots[1] + at, layer.n_in, p, n_shares, n_reads)
+    row.w = layer.W + at
+    row.s0 = layer.slots[0] + at
+    row.s1 = layer.slots[1] + at if layer.slots[1] != NULL else NULL
+    row.n = layer.n_out if layer.by_input else layer.n_in
+    return row
 
 
-cdef int update_neuron(const LayerView* layer, int32_t j, int32_t coming, const RowsView* x,
-                       const int32_t* examples, const double* deltas, int n_pairs,
-                       const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil:
-    """Step neuron j on the examples whose active set holds it; return the entries touched.
+cdef inline Weights biases_of(const LayerView* layer, int32_t j, int n) noexcept nogil:
+    """Those of n neurons from j on."""
+    cdef Weights row
+    row.w = layer.b + j
+    row.s0 = layer.bias_slots[0] + j
+    row.s1 = layer.bias_slots[1] + j if layer.slots[1] != NULL else NULL
+    row.n = n
+    return row
 
-    Touched are, of sparse inputs, the entries stored; of dense ones, the lines that are not left
-    out. coming : the neuron after it, whose weights are asked for meanwhile.
+
+cdef inline void prefetch_share(Weights row, int p, int n_shares, int32_t n_reads) noexcept nogil:
+    """Ask for share p of a row, of which n_reads will be read."""
+    lsh_prefetch(row.w, row.n, p, n_shares, n_reads)
+    lsh_prefetch(row.s0, row.n, p, n_shares, n_reads)
+    if row.s1 != NULL:
+        lsh_prefetch(row.s1, row.n, p, n_shares, n_reads)
+
+
+cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32_t* examples,
+                  const double* factors, int n_pairs, const StepView* step, double scale,
+                  float decay, Scratch* scratch) noexcept nogil:
+    """Step along the sum of some rows of x, each times its factor; return the entries touched.
+
+    Touched are, of sparse rows, the entries stored; of dense ones, the lines that are not left out.
+    coming : the weights after these, which are asked for meanwhile.
     """
-    cdef int64_t at = j * layer.stride
-    cdef int n = layer.n_in, n_lines = 0, p, k
+    cdef int n = target.n, n_lines = 0, p, k
     cdef int32_t c
     cdef const int32_t* lines
-    cdef float* w = layer.W + at
-    cdef float* s0 = layer.slots[0] + at
-    cdef float* s1 = layer.slots[1] + at if layer.slots[1] != NULL else NULL
     cdef float* g = scratch.packed
     cdef float* packed = scratch.packed + n
     cdef int32_t* listed = scratch.kept
     cdef const int32_t* touched = listed
-    cdef float decay = <float> gradient.decay, g_bias
-    cdef double bias = 0
-    cdef Row row
-    if not layer.changed[j]:
-        # Most have been: threads that do not wait for one another share this line in peace.
-        layer.changed[j] = 1
-    for p in range(n_pairs):
-        bias += deltas[p]
-    g_bias = <float> (bias * gradient.scale)
-    step_entries(layer.b + j, layer.bias_slots[0] + j,
-                 layer.bias_slots[1] + j if s1 != NULL else NULL, &g_bias, NULL, 0, 1, step, 0)
-    row = row_at(x, examples[0])
+    cdef Row row = row_at(x, examples[0])
     if n_pairs == 1:
-        prefetch_share(layer, coming, 0, 1, row.length)
-        lsh_scaled(deltas[0], gradient.scale, row.values, n_stored(&row), g)
+        prefetch_share(coming, 0, 1, row.length)
+        lsh_scaled(factors[0], scale, row.values, n_stored(&row), g)
     if x.indices == NULL:
         lines = row.lines
         n_lines = row.n_lines
         if n_pairs > 1:
             for p in range(n_pairs):
                 row = row_at(x, examples[p])
-                prefetch_share(layer, coming, p, n_pairs, row.length)
-                lsh_sum(scratch.sums, deltas[p], row.values, row.lines, row.n_lines, n)
-            lsh_take_sums(scratch.sums, gradient.scale, n, g, listed, &n_lines)
+                prefetch_share(coming, p, n_pairs, row.length)
+                lsh_sum(scratch.sums, factors[p], row.values, row.lines, row.n_lines, n)
+            lsh_take_sums(scratch.sums, scale, n, g, listed, &n_lines)
             lines = listed
-        step_entries(w, s0, s1, g, lines, n_lines, n, step, decay)
+        step_entries(target.w, target.s0, target.s1, g, lines, n_lines, n, step, decay)
         return LINE * n_lines + n % LINE
     # The touched entries are stepped side by side: a mask over the whole row costs more.
     if n_pairs == 1:
@@ -107,26 +120,109 @@ cdef int update_neuron(const LayerView* layer, int32_t j, int32_t coming, const 
         n = 0
         for p in range(n_pairs):
             row = row_at(x, examples[p])
-            prefetch_share(layer, coming, p, n_pairs, row.length)
-            lsh_scatter(scratch.sums, deltas[p], row.indices, row.values, row.length, listed, &n)
+            prefetch_share(coming, p, n_pairs, row.length)
+            lsh_scatter(scratch.sums, factors[p], row.indices, row.values, row.length, listed, &n)
         for k in range(n):
             c = listed[k]
-            g[k] = <float> (scratch.sums[c] * gradient.scale)
+            g[k] = <float> (scratch.sums[c] * scale)
             scratch.sums[c] = -0.0
     for k in range(n):
         c = touched[k]
-        packed[k] = w[c]
-        packed[n + k] = s0[c]
-        if s1 != NULL:
-            packed[2 * n + k] = s1[c]
+        packed[k] = target.w[c]
+        packed[n + k] = target.s0[c]
+        if target.s1 != NULL:
+            packed[2 * n + k] = target.s1[c]
     step_entries(packed, packed + n, packed + 2 * n, g, NULL, n // LINE, n, step, decay)
     for k in range(n):
         c = touched[k]
-        w[c] = packed[k]
-        s0[c] = packed[n + k]
-        if s1 != NULL:
-            s1[c] = packed[2 * n + k]
+        target.w[c] = packed[k]
+        target.s0[c] = packed[n + k]
+        if target.s1 != NULL:
+            target.s1[c] = packed[2 * n + k]
     return n
+
+
+cdef int update_neuron(const LayerView* layer, int32_t j, int32_t coming, const RowsView* x,
+                       const int32_t* examples, const double* deltas, int n_pairs,
+                       const StepView* step, Gradient gradient, Scratch* scratch) noexcept nogil:
+    """Step neuron j on the examples whose active set holds it; return the entries touched."""
+    cdef int p
+    cdef float g_bias
+    cdef double bias = 0
+    cdef Weights own = biases_of(layer, j, 1)
+    if not layer.changed[j]:
+        # Most have been: threads that do not wait for one another share this line in peace.
+        layer.changed[j] = 1
+    for p in range(n_pairs):
+        bias += deltas[p]
+    g_bias = <float> (bias * gradient.scale)
+    step_entries(own.w, own.s0, own.s1, &g_bias, NULL, 0, 1, step, 0)
+    return step_row(weights_of(layer, j), weights_of(layer, coming), x, examples, deltas, n_pairs,
+                    step, gradient.scale, <float> gradient.decay, scratch)
+
+
+cdef int list_inputs(const RowsView* x, Py_ssize_t first, Py_ssize_t n, int part, int n_parts,
+                     Scratch* scratch) noexcept nogil:
+    """Chain the entries of n rows by input, rows in order, for one part of the inputs.
+
+    Returns how many inputs scratch.inputs lists.
+    """
+    cdef Py_ssize_t row
+    cdef int32_t k, c, entry = 0
+    cdef int n_inputs = 0
+    cdef Row at
+    for row in range(first + n - 1, first - 1, -1):
+        at = row_at(x, row)
+        for k in range(n_stored(&at)):
+            c = column_at(&at, k)
+            if c % n_parts != part:
+                continue
+            entry += 1
+            if scratch.heads[c] == 0:
+                scratch.inputs[n_inputs] = c
+                n_inputs += 1
+            scratch.nexts[entry] = scratch.heads[c]
+            scratch.heads[c] = entry
+            scratch.entry_rows[entry] = <int32_t> row
+            scratch.entry_values[entry] = at.values[k]
+    return n_inputs
+
+
+cdef int64_t update_inputs(const LayerView* layer, const RowsView* deltas, const RowsView* x,
+                           int part, int n_parts, Py_ssize_t first, Py_ssize_t n,
+                           const double* weights, const StepView* step, Gradient gradient,
+                           Scratch* scratch) noexcept nogil:
+    """As `update_neurons`, of a layer stored by inputs, for one part of these.
+
+    Roles change: an input's weights are a row, along which the deltas are added up.
+    """
+    cdef int i, n_pairs, n_inputs = list_inputs(x, first, n, part, n_parts, scratch)
+    cdef int32_t c, entry, row
+    cdef int64_t touched = 0
+    cdef Weights biases
+    for i in range(n_inputs):
+        c = scratch.inputs[i]
+        entry = scratch.heads[c]
+        scratch.heads[c] = 0
+        n_pairs = 0
+        while entry:
+            row = scratch.entry_rows[entry]
+            scratch.examples[n_pairs] = row
+            scratch.deltas[n_pairs] = weights[row - first] * scratch.entry_values[entry]
+            n_pairs += 1
+            entry = scratch.nexts[entry]
+        touched += step_row(
+            weights_of(layer, c), weights_of(layer, scratch.inputs[min(i + 1, n_inputs - 1)]),
+            deltas, scratch.examples, scratch.deltas, n_pairs, step, gradient.scale,
+            <float> gradient.decay, scratch)
+    if part == 0:
+        biases = biases_of(layer, 0, layer.n_out)
+        for i in range(<int> n):
+            scratch.examples[i] = <int32_t> (first + i)
+            scratch.deltas[i] = weights[i]
+        step_row(biases, biases, deltas, scratch.examples, scratch.deltas, <int> n, step,
+                 gradient.scale, 0, scratch)
+    return touched
 
 
 cdef int32_t next_neuron(const Pairs* pairs, Py_ssize_t block, Py_ssize_t n_blocks, int32_t end,
@@ -187,6 +283,8 @@ cdef inline int chunk_size(const Net* net, int depth, int n_threads) noexcept no
 
 
 cdef inline int n_chunks(const Net* net, int depth, int n_threads) noexcept nogil:
+    if net.layers[depth].by_input:
+        return INPUT_PARTS
     return (net.layers[depth].n_out - 1) // chunk_size(net, depth, n_threads) + 1
 
 
@@ -207,6 +305,11 @@ cdef void update_batch(const Net* net, Py_ssize_t n, const double* weights, cons
         while at >= n_chunks(net, depth, n_threads):
             at = at - n_chunks(net, depth, n_threads)
             depth = depth + 1
+        if net.layers[depth].by_input:
+            touched[thread * MAX_LAYERS + depth] += update_inputs(
+                &net.layers[depth], &net.deltas[depth], &net.inputs, at, INPUT_PARTS, 0, n,
+                weights, step, gradient, &scratch[thread])
+            continue
         size = chunk_size(net, depth, n_threads)
         touched[thread * MAX_LAYERS + depth] += update_neurons(
             &net.layers[depth], at * size, min((at + 1) * size, net.layers[depth].n_out),

@@ -55,6 +55,7 @@ cdef struct SelectorView:
     const uint32_t* halves              # COPY: (n_panels, n_in, PANEL / 2), two weights in each
     const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
     const float* offsets                # (n_panels * PANEL,) padded with 0
+    const float* log_chance             # (n_out,) of being among a batch's labels; NULL: none are
     # tables: scores h = hyperplanes' q + shift; the best of each group is a hash value, n_hashes of
     # them make the bucket
     int32_t n_tables
@@ -73,7 +74,8 @@ cdef struct SelectorView:
 
 
 cdef struct LayerView:
-    float* W                            # (n_out, stride), row = neuron
+    float* W                            # (n_out, stride), row = neuron; or (n_in, stride)
+    bint by_input
     float* b                            # (n_out,)
     int64_t stride
     int32_t n_in
@@ -83,6 +85,14 @@ cdef struct LayerView:
     float* bias_slots[2]
     unsigned char* changed              # (n_out,) 1: stepped since the selector was refreshed
     SelectorView selector
+
+
+cdef struct Labels:                     # what a sampled output holds in training
+    const RowsView* rows                # the examples' own
+    Py_ssize_t i                        # row of the first
+    const int32_t* shared               # what every example of the batch has besides
+    int n_shared
+    float* corrections                  # to the scores, at the places of the outputs
 
 
 cdef struct Pairs:                      # (neuron, row) pairs of a layer's outputs, by neuron
@@ -122,7 +132,13 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     int32_t* set_owners
     uint64_t* seen                      # bitmaps over neurons, zero between uses
     uint64_t* edge_bits
+    int32_t* shared                     # (most_shared,) labels of the batch at hand
     int32_t* cursors                    # (n_blocks,)
+    int32_t* heads                      # (n_in,) the first entry of an input, 0 between uses
+    int32_t* inputs                     # (n_in,) those that have entries
+    int32_t* nexts                      # the entry after; 0: none
+    int32_t* entry_rows
+    float* entry_values
     int32_t* examples                   # (n_rows,) of one neuron, and their deltas
     double* deltas
     double* sums                        # (max n_in,) -0.0 between uses

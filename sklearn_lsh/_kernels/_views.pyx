@@ -64,6 +64,7 @@ cdef SelectorView selector_view(selector) except *:
     view.plane_start = ints(selector.plane_start)
     view.plane_columns = ints(selector.plane_columns)
     view.plane_values = floats(selector.plane_values)
+    view.log_chance = floats(selector.log_chance)
     view.n_tables = selector.n_tables
     view.n_hashes = selector.n_hashes
     view.group = selector.group
@@ -82,13 +83,13 @@ cdef SelectorView selector_view(selector) except *:
 
 cdef LayerView layer_view(layer) except *:
     cdef LayerView view
-    cdef const float[:, :] W = layer.W
+    cdef const float[:, :] W = layer.stored
     cdef const unsigned char[::1] changed
     view.W = <float*> &W[0, 0]
     view.b = <float*> floats(layer.b)
     view.stride = W.strides[0] // sizeof(float)
-    view.n_out = W.shape[0]
-    view.n_in = W.shape[1]
+    view.by_input = layer.by_input
+    view.n_out, view.n_in = layer.W.shape
     view.activation = layer.activation
     changed = layer.changed
     view.changed = <unsigned char*> &changed[0]
@@ -164,11 +165,17 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     view.edge_bits = <uint64_t*> &bits[0]
     bytes_ = workspace.bins[thread]
     view.bins = <unsigned char*> &bytes_[0]
+    view.shared = <int32_t*> ints(workspace.shared[thread])
     view.cursors = <int32_t*> ints(workspace.cursors[thread])
     view.examples = <int32_t*> ints(workspace.examples[thread])
     doubles = workspace.weighted[thread]
     view.deltas = <double*> &doubles[0]
     doubles = workspace.sums[thread]
     view.sums = <double*> &doubles[0]
+    view.heads = <int32_t*> ints(workspace.heads[thread])
+    view.inputs = <int32_t*> ints(workspace.listed[thread])
+    view.nexts = <int32_t*> ints(workspace.nexts[thread])
+    view.entry_rows = <int32_t*> ints(workspace.entry_rows[thread])
+    view.entry_values = <float*> floats(workspace.entry_values[thread])
     view.packed = <float*> floats(workspace.packed[thread])
     return view

@@ -1,0 +1,80 @@
+"""The best of very many labels, without a matrix of all scores."""
+
+import os
+from copy import copy
+
+import numpy as np
+
+from sklearn_lsh._hashing import probe_sets
+from sklearn_lsh._network import Network
+
+# Prediction by tables: a quarter of the labels at most, from so many buckets of each.
+LABELS_LOOKED_AT = 4
+PREDICTION_PROBES = 100
+
+
+def check_fits(n_rows, n_outputs, itemsize):
+    """Refuse a matrix of scores that is larger than the machine's memory."""
+    size = n_rows * n_outputs * itemsize
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return
+    if size > memory:
+        raise ValueError(
+            f"{n_rows} rows of {n_outputs} scores take {size / 2**30:.0f} GiB, more than the "
+            f"{memory / 2**30:.0f} GiB of this machine; predict_top_k gives the best labels."
+        )
+
+
+def retrieving(network, k):
+    """The network whose output is what its tables find, k labels at least where they can."""
+    layers = list(network.at_prediction().layers)
+    layers[-1] = copy(network.layers[-1])
+    selector = layers[-1].selector = copy(network.layers[-1].selector)
+    selector.n_labels = selector.most_shared = 0
+    selector.n_active = min(selector.n_out, max(selector.n_active, 2 * k))
+    selector.n_candidates = max(selector.n_out // LABELS_LOOKED_AT, selector.n_active)
+    selector.n_probes = min(selector.n_buckets, PREDICTION_PROBES)
+    selector.sets = probe_sets(selector.n_hashes, 1, selector.n_probes)
+    return Network(layers, network.loss)
+
+
+def best_of(out, k):
+    """Columns and values of the k largest entries of every row, largest first.
+
+    Values are -inf, and columns 0, where a sparse row has fewer.
+    """
+    if out.indices is None:
+        values, columns = out.to_matrix(), None
+    else:
+        matrix = out.to_csr()
+        within = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], out.length)
+        row = np.repeat(np.arange(len(out)), out.length)
+        shape = len(out), max(k, out.length.max(initial=0))
+        values, columns = np.full(shape, -np.inf, dtype=np.float32), np.zeros(shape, dtype=np.intp)
+        values[row, within], columns[row, within] = matrix.data, matrix.indices
+    # Ascending positions: among equals a stable sort keeps the lower first.
+    edge = values.shape[1] - k
+    best = np.sort(np.argpartition(values, edge, axis=1)[:, edge:], axis=1)
+    order = np.argsort(-np.take_along_axis(values, best, axis=1), axis=1, kind="stable")
+    best = np.take_along_axis(best, order, axis=1)
+    values = np.take_along_axis(values, best, axis=1)
+    return best if columns is None else np.take_along_axis(columns, best, axis=1), values
+
+
+def top_k(est, inputs, k, tables):
+    """Columns (intp) and raw scores (float32) of the k best outputs, (n_rows, k) both.
+
+    tables : whether to look at those that the tables find; rows for which they find too few are
+    scored in full.
+    """
+    columns = np.empty((len(inputs), k), dtype=np.intp)
+    values = np.full((len(inputs), k), -np.inf, dtype=np.float32)
+    if tables:
+        for rows, out in est._blocks(inputs, retrieving(est._network, k)):
+            columns[rows], values[rows] = best_of(out, k)
+    missing = np.flatnonzero(values[:, -1] == -np.inf)
+    for rows, out in est._blocks(inputs.take(missing)) if len(missing) else ():
+        columns[missing[rows]], values[missing[rows]] = best_of(out, k)
+    return columns, values

@@ -1,0 +1,257 @@
+"""Output layers of many labels: sampled in training, ranked in prediction."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from cases import assert_same_parameters
+
+from sklearn_lsh import LSHMLPClassifier, _ranking
+from sklearn_lsh._output_selector import STRONGEST
+from sklearn_lsh.metrics import precision_at_k
+
+
+def labelled(n_rows, n_features, n_labels, seed=0):
+    """Rows of the features of their labels, up to three each."""
+    rng = np.random.default_rng(seed)
+    own = sp.random_array((n_labels, n_features), density=8 / n_features, rng=rng, format="csr")
+    labels = rng.integers(0, n_labels, size=(n_rows, 3))
+    Y = np.zeros((n_rows, n_labels), dtype=int)
+    np.put_along_axis(Y, labels, 1, axis=1)
+    return sp.csr_matrix(Y @ own, dtype=np.float32), sp.csr_matrix(Y)
+
+
+def many(**params):
+    defaults = {
+        "hidden_layer_sizes": (16,), "selector": "dense", "loss": "softmax", "batch_size": 20,
+        "sampled_output": True, "random_state": 0, "n_threads": 1, "max_iter": 1,
+    }  # fmt: skip
+    return LSHMLPClassifier(**defaults | params)
+
+
+def sampled_step(W, b, hidden, Y, chance):
+    """Gradients of the output layer and of the hidden outputs, in float64, averaged over rows."""
+    scores = hidden @ W.T + b
+    shared = Y.any(axis=0)
+    deltas = np.zeros_like(scores)
+    for row, (score, y) in enumerate(zip(scores, Y, strict=True)):
+        strongest = np.zeros(len(b), dtype=bool)
+        strongest[np.argsort(-score)[:STRONGEST]] = True
+        certain = strongest | (y > 0)
+        corrected = np.where(certain, score, score - np.log(chance))[certain | shared]
+        p = np.exp(corrected - corrected.max())
+        deltas[row, certain | shared] = p / p.sum()
+        deltas[row] -= y / y.sum()
+    deltas /= len(Y)
+    return deltas.T @ hidden, deltas.sum(axis=0), deltas @ W
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_step_on_sampled_labels_follows_the_oracle(asynchronous):
+    # Few enough labels for the tables to find all.
+    X, Y = labelled(20, 40, 200)
+    settings = {
+        "solver": "sgd", "momentum": 0.0, "alpha": 0.0, "shuffle": False,
+        "asynchronous": asynchronous,
+    }  # fmt: skip
+    start = many(learning_rate_init=1e-30, **settings).fit(X, Y)
+    stepped = many(learning_rate_init=0.5, **settings).fit(X, Y)
+    (V, W), (a, b) = (
+        [np.array(p, dtype=np.float64) for p in part] for part in (start.coefs_, start.intercepts_)
+    )
+    before = X @ V + a
+    hidden = np.maximum(before, 0)
+    counts = np.asarray(Y.sum(axis=0)).ravel()
+    with np.errstate(divide="ignore"):
+        chance = 1 - (1 - counts / 20) ** 20
+    labels = Y.toarray()
+    dW, db, below = sampled_step(W.T, b, hidden, labels, np.maximum(chance, 1e-6))
+    below *= before > 0
+    np.testing.assert_allclose(stepped.coefs_[1], W - 0.5 * dW.T, atol=2e-6)
+    np.testing.assert_allclose(stepped.intercepts_[1], b - 0.5 * db, atol=2e-6)
+    np.testing.assert_allclose(stepped.coefs_[0], V - 0.5 * (X.T @ below), atol=2e-6)
+    np.testing.assert_allclose(stepped.intercepts_[0], a - 0.5 * below.sum(axis=0), atol=2e-6)
+
+
+@pytest.mark.parametrize("multilabel", [True, False])
+def test_same_bits_at_any_number_of_threads(multilabel):
+    X, Y = labelled(300, 500, 6000)
+    y = Y if multilabel else np.asarray(Y.argmax(axis=1)).ravel()
+    fits = [
+        many(sampled_output=True, n_threads=n, batch_size=64, max_iter=2).fit(X, y)
+        for n in (1, 2, 3)
+    ]
+    for other in fits[1:]:
+        assert_same_parameters(fits[0], other)
+
+
+def test_sampled_labels_train_as_well_as_all():
+    X, Y = labelled(3000, 1000, 1000)
+    found = []
+    for sampled in (True, False):
+        model = many(sampled_output=sampled, max_iter=6, hidden_layer_sizes=(64,), n_threads=None,
+                     learning_rate_init=4e-3)  # fmt: skip
+        best, _ = model.fit(X[:2500], Y[:2500]).predict_top_k(X[2500:], 3)
+        found.append(precision_at_k(Y[2500:], best, 1))
+    assert found[0] > max(0.5, found[1] - 0.05)
+
+
+def test_auto_samples_wide_outputs_only():
+    for n_labels, sampled in ((1000, False), (5000, True)):
+        X, Y = labelled(30, 50, n_labels)
+        model = many(sampled_output="auto").fit(X, Y)
+        assert model._network.layers[-1].selector.is_dense != sampled
+
+
+@pytest.mark.parametrize("sampled_output", [True, False])
+def test_top_k_is_the_order_of_the_scores(sampled_output):
+    X, Y = labelled(60, 50, 300)
+    model = many(sampled_output=sampled_output, max_iter=3).fit(X, Y)
+    scores = model.decision_function(X)
+    labels, best = model.predict_top_k(X, 7)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(labels, order)
+    np.testing.assert_array_equal(best, np.take_along_axis(scores, order, axis=1))
+
+
+def test_top_k_by_tables_scores_exactly_what_it_finds():
+    X, Y = labelled(400, 300, 5000)
+    model = many(max_iter=3, learning_rate_init=4e-3).fit(X, Y)
+    scores = model.decision_function(X)
+    labels, best = model.predict_top_k(X, 4, exact=False)
+    np.testing.assert_array_equal(best, np.take_along_axis(scores, labels, axis=1))
+    assert np.all(np.diff(best, axis=1) <= 0)
+    assert np.mean(labels[:, 0] == scores.argmax(axis=1)) > 0.5
+    # More than tables can find: rows are scored in full.
+    every, _ = model.predict_top_k(X[:3], 5000, exact=False)
+    np.testing.assert_array_equal(np.sort(every, axis=1), np.tile(np.arange(5000), (3, 1)))
+
+
+@pytest.mark.parametrize("names", [["b", "a"], ["c", "a", "b"]])
+def test_top_k_of_classes(names):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 5)).astype(np.float32)
+    y = np.array(names)[np.argmax(X[:, : len(names)], axis=1)]
+    model = LSHMLPClassifier((20,), max_iter=30, random_state=0).fit(X, y)
+    labels, scores = model.predict_top_k(X, len(names))
+    np.testing.assert_array_equal(labels[:, 0], model.predict(X))
+    assert all(set(row) == set(names) for row in labels)
+    assert np.all(np.diff(scores, axis=1) <= 0)
+
+
+@pytest.mark.parametrize("k", [0, 301, 2.5, "3"])
+def test_top_k_refuses(k):
+    X, Y = labelled(30, 50, 300)
+    model = many(sampled_output=False).fit(X, Y)
+    with pytest.raises((ValueError, TypeError), match="k"):
+        model.predict_top_k(X, k)
+    with pytest.raises(ValueError, match="sampled_output"):
+        model.predict_top_k(X, 1, exact=False)
+
+
+def test_scores_that_would_not_fit_are_refused(monkeypatch):
+    X, Y = labelled(30, 50, 300)
+    model = many().fit(X, Y)
+    monkeypatch.setattr(_ranking.os, "sysconf", lambda name: 100)
+    for method in (model.predict_proba, model.decision_function):
+        with pytest.raises(ValueError, match="predict_top_k"):
+            method(X)
+    assert model.predict(X).shape == Y.shape
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "softmax"])
+def test_predicted_labels_are_stored_as_they_came(loss):
+    X, Y = labelled(200, 60, 30)
+    model = many(loss=loss, sampled_output=False, max_iter=60, learning_rate_init=0.01)
+    sparse = model.fit(X, Y).predict(X)
+    dense = model.fit(X, Y.toarray()).predict(X)
+    assert sp.issparse(sparse) and not sp.issparse(dense)
+    np.testing.assert_array_equal(sparse.toarray(), dense)
+    assert np.mean(dense == Y.toarray()) > 0.95 and dense.any()
+
+
+def test_softmax_shares_the_target():
+    X, Y = labelled(200, 60, 30)
+    model = many(loss="softmax", sampled_output=False, max_iter=40, learning_rate_init=0.01)
+    proba = model.fit(X, Y).predict_proba(X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert model.out_activation_ == "softmax"
+
+
+def test_rows_without_labels_train():
+    X, Y = labelled(40, 50, 300)
+    Y = Y.tolil()
+    Y[:10] = 0
+    model = many(max_iter=2).fit(X, Y.tocsr())
+    assert np.isfinite(model.loss_)
+    assert model.predict_top_k(X, 2)[0].shape == (40, 2)
+
+
+def test_early_stopping_watches_the_best_label():
+    X, Y = labelled(300, 200, 300)
+    model = many(early_stopping=True, max_iter=15, n_threads=None, learning_rate_init=0.01)
+    model.fit(X, Y)
+    assert model.best_validation_score_ > 0.2
+
+
+def test_partial_fit_counts_labels_of_all_chunks():
+    X, Y = labelled(200, 100, 300)
+    model = many()
+    for part in (slice(0, 100), slice(100, 200)):
+        model.partial_fit(X[part], Y[part], classes=np.arange(300))
+    selector = model._network.layers[-1].selector
+    np.testing.assert_array_equal(selector.counts, np.asarray(Y.sum(axis=0)).ravel())
+    assert selector.n_seen == 200
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_weights_stored_by_inputs_train_alike(batch_size, asynchronous):
+    X, Y = labelled(100, 300, 20)
+    y = np.asarray(Y.argmax(axis=1)).ravel()
+    settings = {
+        "sampled_output": False, "batch_size": batch_size, "hidden_layer_sizes": (18, 9),
+        "max_iter": 3, "asynchronous": asynchronous,
+    }  # fmt: skip
+    stored = many(**settings).fit(X, y)
+    other = many(**settings).fit(X.toarray(), y)
+    assert stored._network.layers[0].by_input and not other._network.layers[0].by_input
+    for dense in (X, X.toarray()):
+        # Steps on explicit zeros, whole lines of them, are what dense data add.
+        np.testing.assert_allclose(stored.decision_function(X), stored.decision_function(dense),
+                                   atol=1e-5)  # fmt: skip
+    assert np.mean(stored.predict(X) == other.predict(X)) > 0.9
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
+def test_weights_stored_by_inputs_step_as_by_neurons(solver):
+    X, Y = labelled(60, 80, 6)
+    y = np.asarray(Y.argmax(axis=1)).ravel()
+    fits = []
+    for by_input in (True, False):
+        model = many(sampled_output=False, solver=solver, hidden_layer_sizes=(21,), alpha=0.1)
+        model.max_iter, model.warm_start = 1, True
+        model.fit(X, y)
+        layer = model._network.layers[0]
+        assert layer.by_input
+        if not by_input:
+            layer.stored = layer.writeable(np.ascontiguousarray(layer.W))
+            layer.slots = [(layer.writeable(np.ascontiguousarray(s.T)), b) for s, b in layer.slots]
+            layer.by_input = False
+        for _ in range(3):
+            model.fit(X, y)
+        fits.append(model)
+    for a, b in zip(*(m.coefs_ + m.intercepts_ for m in fits), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
+
+
+def test_weights_stored_by_inputs_survive_pickling_and_dense_chunks():
+    X, Y = labelled(100, 300, 20)
+    y = np.asarray(Y.argmax(axis=1)).ravel()
+    model = many(sampled_output=False, n_threads=2).partial_fit(X, y, classes=np.arange(20))
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(model.decision_function(X), copy.decision_function(X))
+    for each in (model, copy):
+        each.partial_fit(X.toarray(), y).partial_fit(X, y)
+    assert_same_parameters(model, copy)
