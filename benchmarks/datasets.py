@@ -172,7 +172,7 @@ def _paragraphs(path):
 
 
 def _fetch_debian_texts():
-    """Return [description, section, whether in the test set] of every package of Debian main."""
+    """Return [description, section, tags, whether in the test set] of Debian main's packages."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         for name in ("lists/partial", "cache/archives/partial"):
@@ -206,7 +206,9 @@ def _fetch_debian_texts():
         if text and "Section" in package:
             source = package.get("Source", package["Package"]).split()[0]
             test = zlib.crc32(source.encode()) % 10 == 0
-            rows.append([text, package["Section"].split("/")[-1], test])
+            tags = package.get("Tag", "").replace("\n", " ").split(", ")
+            tags = [tag.strip() for tag in tags if tag.strip()]
+            rows.append([text, package["Section"].split("/")[-1], tags, test])
     return rows
 
 
@@ -231,17 +233,54 @@ def debian_sections(n_features=20000):
     class_names : ndarray of str
         The section of each number in y.
     """
-    texts_path = data_dir() / "debian_texts.json.gz"
-    if not texts_path.exists():
-        packed = gzip.compress(json.dumps(_fetch_debian_texts()).encode())
-        for stale in data_dir().glob("debian_sections_*.npz"):
-            stale.unlink()
-        _save(texts_path, lambda file: file.write(packed))
-    texts, sections, test = zip(*json.loads(gzip.decompress(texts_path.read_bytes())), strict=True)
+    texts, sections, _, test = zip(*_debian_packages(), strict=True)
     class_names, y = np.unique(sections, return_inverse=True)
     test = np.array(test)
+    X = _tfidf(f"debian_sections_{n_features or 'all'}", texts, test, n_features)
+    return X[~test], y[~test].astype(np.int64), X[test], y[test].astype(np.int64), class_names
 
-    path = data_dir() / f"debian_sections_{n_features or 'all'}.npz"
+
+def debian_tags():
+    """Load the descriptions of Debian's packages that have tags, to be found again.
+
+    As `debian_sections`, with the words and bigrams of 2 or more texts, and the tags ("debtags")
+    that 10 training texts have or more.
+
+    Returns
+    -------
+    X_train : CSR matrix of shape (n_train, n_features), float32
+    Y_train : CSR matrix of shape (n_train, n_tags), 0 or 1
+    X_test, Y_test : CSR matrices
+    tag_names : ndarray of str
+    """
+    packages = [package for package in _debian_packages() if package[2]]
+    texts, _, tags, test = zip(*packages, strict=True)
+    test = np.array(test)
+    owner = np.repeat(np.arange(len(tags)), [len(own) for own in tags])
+    names, numbers = np.unique(np.concatenate(tags), return_inverse=True)
+    Y = sparse.csr_matrix((np.ones(len(owner), dtype=np.int64), (owner, numbers)))
+    Y.data[:] = 1
+    kept = np.flatnonzero(np.asarray(Y[~test].sum(axis=0)).ravel() >= 10)
+    Y = Y[:, kept]
+    tagged = np.flatnonzero(np.diff(Y.indptr))
+    X = _tfidf("debian_tags", texts, test, None)[tagged]
+    Y, test = Y[tagged], test[tagged]
+    return X[~test], Y[~test], X[test], Y[test], names[kept]
+
+
+def _debian_packages():
+    path = data_dir() / "debian_packages.json.gz"
+    if not path.exists():
+        packed = gzip.compress(json.dumps(_fetch_debian_texts()).encode())
+        for stale in data_dir().glob("debian_*.npz"):
+            stale.unlink()
+        _save(path, lambda file: file.write(packed))
+    return json.loads(gzip.decompress(path.read_bytes()))
+
+
+def _tfidf(name, texts, test, n_features):
+    """Words and bigrams of texts, weighted by those that are not in the test set; cached."""
+    path = data_dir() / f"{name}.npz"
     if not path.exists():
         from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -255,22 +294,21 @@ def debian_sections(n_features=20000):
         tfidf.fit([text for text, held_out in zip(texts, test, strict=True) if not held_out])
         X = tfidf.transform(texts)
         _save(path, lambda file: sparse.save_npz(file, X))
-    X = sparse.load_npz(path)
-    return X[~test], y[~test].astype(np.int64), X[test], y[test].astype(np.int64), class_names
+    return sparse.load_npz(path)
 
 
 def main(names):
     """Fetch or generate the named sets (all if none is named) and print their shapes."""
     from generated import convex, rectangles, rectangles_images
 
-    loaders = (mnist, debian_sections, convex, rectangles, rectangles_images)
+    loaders = (mnist, debian_sections, debian_tags, convex, rectangles, rectangles_images)
     loaders = {loader.__name__: loader for loader in loaders}
     unknown = [name for name in names if name not in loaders]
     if unknown:
         raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(loaders)}")
     for name in names or loaders:
         X_train, y_train, X_test = loaders[name]()[:3]
-        n_classes = len(np.unique(y_train))
+        n_classes = y_train.shape[1] if sparse.issparse(y_train) else len(np.unique(y_train))
         print(f"{name}: train {X_train.shape}, test {X_test.shape}, {n_classes} classes")
 
 

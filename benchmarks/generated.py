@@ -5,6 +5,8 @@ The re-creations are cached as described in ``datasets.py``, by seed and size.
 
 import numpy as np
 from datasets import cached_images, mnist
+from scipy import sparse
+from sklearn.preprocessing import normalize
 
 SIDE = 28  # pixels, height and width of every image here
 
@@ -204,3 +206,36 @@ def mnist8m_stream(seed=0, batch_size=1000):
             sample = np.arange(batch_size)[:, None, None]
             X = padded[sample, position[:, None] + down, position + right]
             yield X.reshape(batch_size, -1), labels[rows]
+
+
+def many_labels(n_labels, n_rows=50_000, n_features=50_000, seed=0):
+    """Generate rows of five labels out of very many.
+
+    A label is a set of 20 features; a row has 13 draws from those of each of its labels, and the
+    logarithm of how often each came, at unit length. Frequencies of labels fall with the square
+    root of their rank. Features are sets of their own: there is no noise.
+
+    Parameters
+    ----------
+    n_labels, n_rows, n_features, seed : int
+
+    Returns
+    -------
+    X_train, Y_train, X_test, Y_test : CSR matrices
+        X float32; Y 0 or 1. 2000 test rows.
+    """
+    rng = np.random.default_rng(seed)
+    n, per_row = n_rows + 2000, 5
+    features = rng.integers(0, n_features, (n_labels, 20))
+    frequency = 1 / np.sqrt(np.arange(1, n_labels + 1))
+    labels = rng.choice(n_labels, (n, per_row), p=frequency / frequency.sum())
+    drawn = features[labels[:, :, None], rng.integers(0, 20, (n, per_row, 13))].reshape(n, -1)
+
+    def indicator(columns, n_cols):
+        rows = np.repeat(np.arange(n), columns.shape[1])
+        return sparse.csr_matrix((np.ones(columns.size), (rows, columns.ravel())), (n, n_cols))
+
+    X, Y = indicator(drawn, n_features), indicator(labels, n_labels)
+    X.data, Y.data = np.log1p(X.data), np.ones(Y.nnz, dtype=np.int64)
+    X = normalize(X).astype(np.float32)
+    return X[:n_rows], Y[:n_rows], X[n_rows:], Y[n_rows:]

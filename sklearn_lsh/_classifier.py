@@ -149,7 +149,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         them compete, the labels of a row sharing its target equally; it ranks labels better where
         there are many. With classes the two are the same.
     sampled_output : bool or 'auto', default='auto'
-        Whether training computes few outputs for each row: its own labels, and the 50 strongest
+        Whether training computes few outputs for each row: its own labels, the 100 strongest
         others that hash tables over the output layer find (after SLIDE, MLSys 2020,
         arXiv:1903.03129), and up to 1024 labels of the other rows of the batch. Predictions score
         all labels. 'auto': above 4096 classes or labels. `early_stopping` then goes by the

@@ -8,11 +8,11 @@ from sklearn_lsh._selectors import DenseSelector
 from sklearn_lsh._table_selector import TableSelector
 
 # Wrong labels kept of an example's candidates, and how many of these there are.
-STRONGEST = 50
-CANDIDATES = 500
+STRONGEST = 100
+CANDIDATES = 1500
 # Tables, and buckets looked up in each; labels a bucket should hold on average.
 N_TABLES = 5
-N_PROBES = 10
+N_PROBES = 30
 BUCKET = 64
 # Labels of other examples that an example is compared with.
 MOST_SHARED = 1024

@@ -20,7 +20,7 @@ FLOORS = [
     {"_network", "_training"},
     {
         "__init__", "__main__", "_base", "_classifier", "_cost_display", "_displays", "_inspection",
-        "_parameters", "_ranking", "_regressor", "inspection", "metrics",
+        "_parameters", "_ranking", "_regressor", "datasets", "inspection", "metrics",
     },
 ]  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

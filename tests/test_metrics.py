@@ -1,11 +1,14 @@
 """Ranking metrics against their definitions, row by row."""
 
+import doctest
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sklearn_lsh import datasets, metrics
 from sklearn_lsh.metrics import (
     inverse_propensities,
     ndcg_at_k,
@@ -82,3 +85,9 @@ def test_bad_weights():
     Y, top, _ = case(0)
     with pytest.raises(ValueError, match="9 labels"):
         propensity_scored_precision_at_k(Y, top, [1, 2])
+
+
+@pytest.mark.parametrize("module", [datasets, metrics])
+def test_examples_in_docstrings(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0 and result.failed == 0
