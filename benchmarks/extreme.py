@@ -7,8 +7,8 @@ One hidden layer of 128, Adam, batch 128, targets of a row shared equally. "samp
 LSHMLPClassifier with sampled_output True and False; "torch" is PyTorch on all cores, EmbeddingBag
 with SparseAdam and a fused Adam for the rest, its input weights drawn with deviation .1; "omikuji"
 is Parabel, three trees. Networks take an epoch each in turn; the rate of each is the better of
---rates by precision after the last epoch. P@k on the test rows after every epoch, every label scored; peak memory is that of a process
-per network. Needs torch and omikuji for theirs.
+--rates by precision after the last epoch. P@k on the test rows after every epoch, every label
+scored; peak memory is that of a process per network. Needs torch and omikuji for theirs.
 """
 
 import argparse
