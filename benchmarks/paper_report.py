@@ -105,14 +105,15 @@ def depth_section(store):
         plt.plot([len(d) for d in depths], means, marker="o", label=m)
     finish("paper_depth.png", "hidden layers", "test accuracy", "MNIST, 5 %, 5 epochs")
     text = "## Depth\n\nMNIST, hidden layers of 1000, 5 %, 5 epochs: test accuracy in %.\n\n"
-    text += table(["method", *(f"{len(d)} layers" for d in depths)], rows)
+    text += table(["method", *(f"{len(d)} hidden" for d in depths)], rows)
     text += (
         "\nDead neurons of the last hidden layer, in % (in no active set of 5000 test rows).\n\n"
     )
-    rows = [[m, *(shown(dead.get((d, m), []), digits=0) for d in depths)] for m in methods]
+    selecting = [m for m in methods if m != "dense"]
+    rows = [[m, *(shown(dead.get((d, m), []), digits=0) for d in depths)] for m in selecting]
     return (
         text
-        + table(["method", *(f"{len(d)} layers" for d in depths)], rows)
+        + table(["method", *(f"{len(d)} hidden" for d in depths)], rows)
         + ("\n![depth](paper_depth.png)\n\n")
     )
 
