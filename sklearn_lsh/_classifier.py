@@ -434,8 +434,10 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         if multilabel:
             if y.shape[1] != len(self.classes_):
                 raise ValueError(f"y has {y.shape[1]} labels (classes), not {len(self.classes_)}.")
-            labels = sp.csr_array(y, dtype=np.float32)
+            labels = sp.csr_array(y, dtype=np.float32, copy=True)
             labels.eliminate_zeros()
+            if np.any(labels.data != 1):
+                raise ValueError("y of several labels must hold 0 and 1 only.")
             if self.loss == "log_loss":
                 return Loss("binary_log_loss"), Rows.from_matrix(labels), weight
             shares = labels / np.maximum(labels.sum(axis=1), 1)[:, None]
@@ -473,7 +475,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
 
     def _validation_score(self, inputs, targets, weight):
         truth = targets.to_csr()
-        if self._multilabel and (self.loss == "softmax" or self._samples_output):
+        if self._multilabel and (self.out_activation_ == "softmax" or self._samples_output):
             best, _ = top_k(self, inputs, 1, tables=False)
             return precision_at_k(truth, best, sample_weight=weight)
         predicted = self._decide(inputs)
@@ -496,7 +498,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
                 decisions.append(scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0] > 0)
                 continue
             least = 0.0
-            if self.loss == "softmax":
+            if self.out_activation_ == "softmax":
                 # Half of the share of the likeliest: true labels all have the same.
                 least = scores.max(axis=1, keepdims=True) - np.float32(np.log(2))
             on = (scores > least).astype(int)

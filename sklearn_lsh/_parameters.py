@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from sklearn_lsh._hashing import HASH_FAMILIES
@@ -66,6 +67,7 @@ def check_parameters(est):
             "sets change with every step; use a stochastic solver: 'adam', 'sgd' or 'adagrad'."
         )
     est._validate_params()
+    _openmp_effective_n_threads(est.n_threads)  # refuses 0
     for name in ("beta_1", "beta_2"):
         if np.float32(getattr(est, name)) == 1:
             raise ValueError(f"{name}={getattr(est, name)!r} is 1 in single precision.")

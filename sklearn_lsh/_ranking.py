@@ -54,9 +54,12 @@ def best_of(out, k):
         shape = len(out), max(k, out.length.max(initial=0))
         values, columns = np.full(shape, -np.inf, dtype=np.float32), np.zeros(shape, dtype=np.intp)
         values[row, within], columns[row, within] = matrix.data, matrix.indices
-    # Ascending positions: among equals a stable sort keeps the lower first.
     edge = values.shape[1] - k
     best = np.sort(np.argpartition(values, edge, axis=1)[:, edge:], axis=1)
+    # Of equals at the edge a partition takes any; a stable sort of all, the lower.
+    least = np.take_along_axis(values, best, axis=1).min(axis=1, keepdims=True)
+    tied = np.flatnonzero((values >= least).sum(axis=1) > k)
+    best[tied] = np.sort(np.argsort(-values[tied], axis=1, kind="stable")[:, :k], axis=1)
     order = np.argsort(-np.take_along_axis(values, best, axis=1), axis=1, kind="stable")
     best = np.take_along_axis(best, order, axis=1)
     values = np.take_along_axis(values, best, axis=1)

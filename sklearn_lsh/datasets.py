@@ -110,6 +110,7 @@ def dump_multilabel(X, Y, file):
     """
     X, Y = (sp.csr_matrix(check_array(part, accept_sparse="csr"), copy=True) for part in (X, Y))
     check_consistent_length(X, Y)
+    X = X.astype(np.int8) if X.dtype == bool else X
     for part in (X, Y):
         part.sum_duplicates()
         part.eliminate_zeros()
@@ -137,7 +138,7 @@ def _chunks(file, chunk_size, dtype):
     with _opened(file, "rb") as stream:
         name = getattr(stream, "name", "file")
         header = stream.readline().split()
-        if len(header) != 3 or not all(part.isdigit() for part in header):
+        if len(header) != 3 or not all(part.isdigit() for part in header) or header[1] == b"0":
             raise ValueError(
                 f"{name}, line 1: expected n_samples, n_features and n_labels, got "
                 f"{b' '.join(header)[:60]!r}."
@@ -167,12 +168,12 @@ def _parse(lines, name, first, n_features, n_labels, dtype):
     """X and Y of some lines, the first of which has that number."""
     try:
         X, labels = _read(lines, n_features, dtype)
-    except ValueError:
+    except (ValueError, OverflowError):
         # Once more, line by line, to tell which.
         for number, line in enumerate(lines, first):
             try:
                 _read([line], n_features, dtype)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 raise ValueError(f"{name}, line {number}: {error}") from None
         raise
     row = np.repeat(np.arange(len(lines)), [len(own) for own in labels])
@@ -205,4 +206,5 @@ def _read(lines, n_features, dtype):
         raise ValueError("a row is a comment only.")
     if not np.isfinite(X.data).all():
         raise ValueError("values must be finite.")
+    X.eliminate_zeros()
     return X, labels

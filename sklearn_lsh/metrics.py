@@ -178,7 +178,7 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
 
 def _hits(y_true, y_top, k, sample_weight):
     """True labels (CSR, sorted), which predictions are among them (n, k), and weights."""
-    truth = sp.csr_array(check_array(y_true, accept_sparse="csr", ensure_all_finite=True))
+    truth = sp.csr_array(check_array(y_true, accept_sparse="csr"), copy=True)
     truth.eliminate_zeros()
     truth.sum_duplicates()
     top = check_array(y_top, dtype=None)

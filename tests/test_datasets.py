@@ -46,6 +46,17 @@ def test_round_trip(seed, n_rows, chunk_size):
             np.testing.assert_array_equal(stacked.toarray(), whole[i].toarray())
 
 
+def test_rows_without_features_store_none():
+    X, _ = load_multilabel(BytesIO(b"3 4 2\n0 \n\n1 2:0\n"))
+    assert X.nnz == 0
+
+
+def test_truth_values_are_numbers():
+    file = BytesIO()
+    dump_multilabel(sp.csr_matrix([[True, False]]), [[1]], file)
+    assert file.getvalue() == b"1 2 1\n0 0:1\n"
+
+
 def test_compressed_files(tmp_path):
     path = tmp_path / "rows.txt.gz"
     X, Y = load_multilabel(BytesIO(GOOD))
@@ -76,6 +87,8 @@ def test_compressed_files(tmp_path):
         (b"2 4 2\n0 0:1\na 1:1\n", "line 3"),
         (b"2 4 2\n0 0:1\n1 1:nan\n", "line 3"),
         (b"2 4 2\n0 0:1\n# nothing\n", "line 3"),
+        (b"2 4 2\n0 0:1\n1 4294967297:1\n", "line 3"),
+        (b"1 0 2\n0 \n", "line 1"),
     ],
 )
 @pytest.mark.parametrize("chunk_size", [None, 1])

@@ -255,3 +255,39 @@ def test_weights_stored_by_inputs_survive_pickling_and_dense_chunks():
     for each in (model, copy):
         each.partial_fit(X.toarray(), y).partial_fit(X, y)
     assert_same_parameters(model, copy)
+
+
+def test_labels_given_are_left_alone():
+    X, Y = labelled(30, 50, 300)
+    Y.data[::2] = 0
+    before = Y.copy()
+    for array in (Y.data, Y.indices, Y.indptr):
+        array.flags.writeable = False
+    many().fit(X, Y)
+    for name in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(Y, name), getattr(before, name))
+
+
+@pytest.mark.parametrize("value", [2, -1])
+def test_labels_are_0_and_1(value):
+    X, Y = labelled(30, 50, 300)
+    with pytest.raises(ValueError, match="0 and 1"):
+        many().fit(X, Y * value)
+
+
+def test_a_parameter_refused_changes_nothing():
+    X, Y = labelled(30, 50, 300)
+    model = many().partial_fit(X, Y, classes=np.arange(300))
+    with pytest.raises(ValueError, match="n_threads"):
+        model.set_params(n_threads=0).partial_fit(X, Y)
+    assert model._network.layers[-1].selector.n_seen == 30
+
+
+def test_equal_scores_go_to_the_lower_label():
+    X, Y = labelled(30, 50, 300)
+    model = many(sampled_output=False).fit(X, Y)
+    model._network.layers[-1].W[...] = 0
+    model._network.layers[-1].b[...] = np.arange(300) % 3 == 1
+    labels, _ = model.predict_top_k(X, 120)
+    expected = np.argsort(np.arange(300) % 3 != 1, kind="stable")
+    np.testing.assert_array_equal(labels, np.tile(expected[:120], (30, 1)))

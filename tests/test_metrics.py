@@ -91,3 +91,11 @@ def test_bad_weights():
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0 and result.failed == 0
+
+
+def test_the_callers_matrix_is_left_alone():
+    Y = sp.csr_matrix(([1, 0, 1], ([0, 0, 1], [0, 1, 1])), shape=(2, 3))
+    for array in (Y.data, Y.indices, Y.indptr):
+        array.flags.writeable = False
+    assert precision_at_k(Y, [[0], [1]]) == ndcg_at_k(Y, [[0], [1]]) == 1
+    assert Y.nnz == 3

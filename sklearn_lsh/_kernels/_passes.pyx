@@ -167,8 +167,9 @@ def run(layers, inputs, workspace):
     cdef Net net
     cdef int n_threads = workspace.n_threads, n = len(layers)
     cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * MAX_LAYERS), dtype=np.int64)
-    cdef Scratch* scratch = scratch_views(workspace)
+    cdef Scratch* scratch
     net_view(&net, layers, inputs, workspace)
+    scratch = scratch_views(workspace)
     with nogil:
         pass_batch(&net, 0, net.x.n, n_threads, scratch, &counts[0, 0], NULL)
     return np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS)
