@@ -118,6 +118,7 @@ class Workspace:
 
     def hold_entries(self, size):
         """Room for the entries of a batch, numbered from 1 on."""
+        self.n_entries = size
         self.nexts, self.entry_rows = (self.per_thread(size + 1, np.int32) for _ in range(2))
         self.entry_values = self.per_thread(size + 1, np.float32)
         self.scratch = None
@@ -126,7 +127,7 @@ class Workspace:
         """Rows that take a batch of `inputs`: copies of dense rows, views of sparse ones."""
         n_rows = len(self.outputs[0])
         size = n_rows * int(inputs.length.max(initial=0))
-        if self.by_input and size >= self.nexts.shape[1] - 64:
+        if self.by_input and size > self.n_entries:
             self.hold_entries(size)
         if inputs.indices is not None:
             start, length = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.int32)

@@ -80,17 +80,18 @@ cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, cons
     Outputs, and where losses are wanted (not NULL) those and the deltas; adds to counts.
     """
     cdef int e
+    cdef Labels labels
+    cdef bint sampled = losses != NULL and net.outputs[net.n_layers - 1].indices != NULL
     for e in range(n):
         load(net, i + e, first + e)
-    cdef Labels labels
-    labels.rows = NULL
-    if losses != NULL and net.outputs[net.n_layers - 1].indices != NULL:
+    if sampled:
         labels.rows = &net.y
         labels.i = i
         labels.shared = shared
         labels.n_shared = n_shared
+        # Deltas come later, to the same places.
         labels.corrections = net.deltas[net.n_layers - 1].values
-    forward_block(net, first, n, &labels, scratch, counts)
+    forward_block(net, first, n, &labels if sampled else NULL, scratch, counts)
     if losses != NULL:
         backward_block(net, i, first, n, losses)
 
@@ -99,7 +100,7 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, const Labels* l
                         Scratch* scratch, int64_t* counts) noexcept nogil:
     """Outputs of the rows [first, first + n) of every layer; adds to counts.
 
-    labels : what the last one has to hold; its rows are NULL if nothing.
+    labels : NULL, or what the last one has to hold besides.
 
     Layer by layer, so that what scores a layer stays in the cache for all rows.
     """
@@ -108,22 +109,22 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, const Labels* l
     cdef Row x
     cdef const RowsView* out
     cdef const RowsView* inputs = &net.inputs
-    cdef bint sampled
+    cdef const Labels* added
     cdef int64_t at
     for depth in range(net.n_layers):
         out = &net.outputs[depth]
-        sampled = depth == net.n_layers - 1 and labels.rows != NULL
+        added = labels if depth == net.n_layers - 1 else NULL
         if out.indices != NULL:
-            select(&net.layers[depth], inputs, out, first, n, labels if sampled else NULL, scratch,
+            select(&net.layers[depth], inputs, out, first, n, added, scratch,
                    counts + COUNTS * depth + 1)
         group(&net.pairs[depth], out, first, n, scratch)
         forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n)
         for row in range(first, first + n):
             x = row_at(inputs, row)
             counts[COUNTS * depth] += <int64_t> n_stored(&x) * out.length[row]
-            if sampled and net.loss == SOFTMAX:
+            if added != NULL and net.loss == SOFTMAX:
                 for at in range(out.start[row], out.start[row] + out.length[row]):
-                    out.values[at] -= labels.corrections[at]
+                    out.values[at] -= added.corrections[at]
         inputs = out
 
 

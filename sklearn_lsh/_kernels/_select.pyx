@@ -210,35 +210,24 @@ cdef int share_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out, 
 
 
 cdef int add_labels(const SelectorView* selector, const int32_t* found, int count,
-                    const Labels* labels, Py_ssize_t e, float* corrections, Scratch* scratch,
+                    const Labels* labels, Py_ssize_t e, float* corrections,
                     int32_t* active) noexcept nogil:
-    """Add to the neurons found those that example e has to have; returns their number."""
+    """Merge the neurons found with those that example e has to have; returns their number."""
     cdef Row own = row_at(labels.rows, labels.i + e)
-    cdef int n_words = (selector.n_out + 63) >> 6, s, at = 0
-    for s in range(count):
-        mark(scratch, found[s])
-    for s in range(own.length):
-        mark(scratch, own.indices[s])
-    count = lsh_list_bits(scratch.seen, n_words, active)
-    if not labels.n_shared:
-        for s in range(count):
-            corrections[s] = 0
-        return count
-    # What is there for itself is certain to be.
-    for s in range(count):
-        scratch.ids[s] = active[s]
-        mark(scratch, active[s])
-    for s in range(labels.n_shared):
-        mark(scratch, labels.shared[s])
-    scratch.ids[count] = -1
-    count = lsh_list_bits(scratch.seen, n_words, active)
-    for s in range(count):
-        if active[s] == scratch.ids[at]:
-            corrections[s] = 0
-            at += 1
-        else:
-            corrections[s] = selector.log_chance[active[s]]
-    return count
+    cdef int f = 0, o = 0, s = 0, n = 0
+    cdef int32_t j, certain
+    while f < count or o < own.length or s < labels.n_shared:
+        # What is there for itself is certain to be.
+        certain = min(found[f] if f < count else selector.n_out,
+                      own.indices[o] if o < own.length else selector.n_out)
+        j = min(certain, labels.shared[s] if s < labels.n_shared else selector.n_out)
+        active[n] = j
+        corrections[n] = 0 if j == certain else selector.log_chance[j]
+        n += 1
+        f += f < count and found[f] == j
+        o += o < own.length and own.indices[o] == j
+        s += s < labels.n_shared and labels.shared[s] == j
+    return n
 
 
 cdef int keep_best(const LayerView* layer, Row x, uint64_t row, float* query, float* scores,
@@ -316,4 +305,4 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                 memcpy(scratch.positions, active, out.length[row] * sizeof(int32_t))
                 out.length[row] = add_labels(
                     selector, scratch.positions, out.length[row], labels, at + e,
-                    labels.corrections + out.start[row], scratch, active)
+                    labels.corrections + out.start[row], active)

@@ -15,11 +15,9 @@ import numpy as np
 from sklearn_lsh._kernels._passes cimport (
     COUNTS, MAX_LAYERS, Net, list_shared, net_view, pass_batch, pass_block,
 )
-from sklearn_lsh._kernels._update cimport (
-    Gradient, update_batch, update_inputs, update_neurons,
-)
+from sklearn_lsh._kernels._update cimport Gradient, update_batch, update_part
 from sklearn_lsh._kernels._views cimport (
-    ADAM, SAMPLED, RowsView, Scratch, StepView, rows_view, scratch_views, step_view,
+    ADAM, SAMPLED, Scratch, StepView, rows_view, scratch_views, step_view,
 )
 
 
@@ -79,7 +77,6 @@ cdef void train_alone(const Net* net, const Task* task, int64_t number, Py_ssize
                       double* totals) noexcept nogil:
     """A batch on one thread, in the rows from `first` on."""
     cdef Batch batch = batch_at(net, task, number)
-    cdef const RowsView* inputs = &net.inputs
     cdef int depth, block, at, size = net.pairs[0].block
     cdef int n_shared = list_shared(net, batch.i, batch.n, scratch)
     for block in range((batch.n + size - 1) // size):
@@ -88,16 +85,8 @@ cdef void train_alone(const Net* net, const Task* task, int64_t number, Py_ssize
                    n_shared, scratch, counts, losses + at)
     add_losses(&batch, task.weights, losses, totals)
     for depth in range(net.n_layers):
-        if net.layers[depth].by_input:
-            touched[depth] += update_inputs(
-                &net.layers[depth], &net.deltas[depth], inputs, 0, 1, first, batch.n,
-                task.weights + batch.i, &batch.step, batch.gradient, scratch)
-        else:
-            touched[depth] += update_neurons(
-                &net.layers[depth], 0, net.layers[depth].n_out, &net.deltas[depth], inputs,
-                &net.pairs[depth], first, batch.n, task.weights + batch.i, &batch.step,
-                batch.gradient, scratch)
-        inputs = &net.outputs[depth]
+        touched[depth] += update_part(net, depth, 0, 1, first, batch.n, task.weights + batch.i,
+                                      &batch.step, batch.gradient, scratch)
 
 
 cdef void train_together(Net* net, const Task* task, int64_t number, int n_threads,

@@ -1,7 +1,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from sklearn_lsh._kernels._passes cimport Net
-from sklearn_lsh._kernels._views cimport LayerView, Pairs, RowsView, Scratch, StepView
+from sklearn_lsh._kernels._views cimport Scratch, StepView
 
 
 cdef struct Gradient:
@@ -9,15 +9,9 @@ cdef struct Gradient:
     double decay                        # alpha * scale
 
 
-cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
-                            const RowsView* deltas, const RowsView* x, const Pairs* pairs,
-                            Py_ssize_t first, Py_ssize_t n, const double* weights,
-                            const StepView* step, Gradient gradient,
-                            Scratch* scratch) noexcept nogil
-cdef int64_t update_inputs(const LayerView* layer, const RowsView* deltas, const RowsView* x,
-                           int part, int n_parts, Py_ssize_t first, Py_ssize_t n,
-                           const double* weights, const StepView* step, Gradient gradient,
-                           Scratch* scratch) noexcept nogil
+cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ssize_t first,
+                         Py_ssize_t n, const double* weights, const StepView* step,
+                         Gradient gradient, Scratch* scratch) noexcept nogil
 cdef void update_batch(const Net* net, Py_ssize_t n, const double* weights, const StepView* step,
                        Gradient gradient, int n_threads, Scratch* scratch,
                        int64_t* touched) noexcept nogil

@@ -30,7 +30,7 @@ cdef extern from "updates.h" nogil:
 lsh_detect()
 
 cdef enum:
-    CHUNKS = 16                         # of a layer for every thread
+    CHUNKS = 16                         # parts of a layer for every thread
     INPUT_PARTS = 8                     # of a layer stored by inputs
 
 
@@ -277,15 +277,25 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
     return touched
 
 
-cdef inline int chunk_size(const Net* net, int depth, int n_threads) noexcept nogil:
-    """Neurons of a layer that a thread takes at a time."""
-    return max(1, net.layers[depth].n_out // (CHUNKS * n_threads))
+cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ssize_t first,
+                         Py_ssize_t n, const double* weights, const StepView* step,
+                         Gradient gradient, Scratch* scratch) noexcept nogil:
+    """Step one part of a layer on the rows [first, first + n); returns the entries touched."""
+    cdef const LayerView* layer = &net.layers[depth]
+    cdef const RowsView* x = &net.outputs[depth - 1] if depth else &net.inputs
+    cdef int64_t n_out = layer.n_out
+    if layer.by_input:
+        return update_inputs(layer, &net.deltas[depth], x, part, n_parts, first, n, weights, step,
+                             gradient, scratch)
+    return update_neurons(layer, <int32_t> (n_out * part // n_parts),
+                          <int32_t> (n_out * (part + 1) // n_parts), &net.deltas[depth], x,
+                          &net.pairs[depth], first, n, weights, step, gradient, scratch)
 
 
-cdef inline int n_chunks(const Net* net, int depth, int n_threads) noexcept nogil:
+cdef inline int count_parts(const Net* net, int depth, int n_threads) noexcept nogil:
     if net.layers[depth].by_input:
         return INPUT_PARTS
-    return (net.layers[depth].n_out - 1) // chunk_size(net, depth, n_threads) + 1
+    return min(net.layers[depth].n_out, CHUNKS * n_threads)
 
 
 cdef void update_batch(const Net* net, Py_ssize_t n, const double* weights, const StepView* step,
@@ -295,23 +305,16 @@ cdef void update_batch(const Net* net, Py_ssize_t n, const double* weights, cons
 
     weights : of its examples. Adds to touched, MAX_LAYERS of every thread: entries touched.
     """
-    cdef int depth, thread, at, size, chunk, total = 0
+    cdef int depth, thread, part, number, total = 0
     for depth in range(net.n_layers):
-        total += n_chunks(net, depth, n_threads)
-    for chunk in prange(total, schedule="dynamic", num_threads=n_threads):
+        total += count_parts(net, depth, n_threads)
+    for number in prange(total, schedule="dynamic", num_threads=n_threads):
         thread = threadid()
         depth = 0
-        at = chunk
-        while at >= n_chunks(net, depth, n_threads):
-            at = at - n_chunks(net, depth, n_threads)
+        part = number
+        while part >= count_parts(net, depth, n_threads):
+            part = part - count_parts(net, depth, n_threads)
             depth = depth + 1
-        if net.layers[depth].by_input:
-            touched[thread * MAX_LAYERS + depth] += update_inputs(
-                &net.layers[depth], &net.deltas[depth], &net.inputs, at, INPUT_PARTS, 0, n,
-                weights, step, gradient, &scratch[thread])
-            continue
-        size = chunk_size(net, depth, n_threads)
-        touched[thread * MAX_LAYERS + depth] += update_neurons(
-            &net.layers[depth], at * size, min((at + 1) * size, net.layers[depth].n_out),
-            &net.deltas[depth], &net.outputs[depth - 1] if depth else &net.inputs,
-            &net.pairs[depth], 0, n, weights, step, gradient, &scratch[thread])
+        touched[thread * MAX_LAYERS + depth] += update_part(
+            net, depth, part, count_parts(net, depth, n_threads), 0, n, weights, step, gradient,
+            &scratch[thread])
