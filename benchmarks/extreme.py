@@ -1,7 +1,7 @@
 """Very many labels: sampled output layers against full softmax and label trees.
 
     python benchmarks/extreme.py [--sets ...] [--methods ...] [--epochs 3] [--seeds 1]
-                                 [--rates 0.002 0.004] [--output FILE.json] [--markdown FILE.md]
+                                 [--rates 0.002 0.004] [--output FILE.json]
 
 One hidden layer of 128, Adam, batch 128, targets of a row shared equally. "sampled" and "all" are
 LSHMLPClassifier with sampled_output True and False; "torch" is PyTorch on all cores, EmbeddingBag
@@ -30,6 +30,7 @@ from generated import many_labels
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier
+from sklearn_lsh.datasets import dump_multilabel
 from sklearn_lsh.metrics import precision_at_k
 
 HIDDEN, BATCH, TOP = 128, 128, 5
@@ -138,13 +139,7 @@ def trees(X, Y, X_test, Y_test):
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "train.txt"
-        with path.open("w") as file:
-            file.write(f"{X.shape[0]} {X.shape[1]} {Y.shape[1]}\n")
-            for i in range(X.shape[0]):
-                x = slice(X.indptr[i], X.indptr[i + 1])
-                labels = ",".join(map(str, Y.indices[Y.indptr[i] : Y.indptr[i + 1]]))
-                pairs = zip(X.indices[x], X.data[x], strict=True)
-                file.write(f"{labels} {' '.join(f'{k}:{v:.6g}' for k, v in pairs)}\n")
+        dump_multilabel(X, Y, path)
         hyper = omikuji.Model.default_hyper_param()
         hyper.n_trees = 3
         start = time.perf_counter()
@@ -243,7 +238,6 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--rates", nargs="+", type=float, default=[0.002, 0.004])
     parser.add_argument("--output")
-    parser.add_argument("--markdown")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     networks = [name for name in options.methods if name in METHODS]
@@ -263,11 +257,7 @@ def main():
         if options.output:
             record = environment() | {"results": results}
             Path(options.output).write_text(json.dumps(record, indent=1) + "\n")
-    text = "\n".join(table(results))
-    print(text)
-    if options.markdown:
-        command = environment()["command"]
-        Path(options.markdown).write_text(f"# Many labels\n\n`{command}`\n\n{text}\n")
+    print("\n".join(table(results)))
 
 
 if __name__ == "__main__":

@@ -34,17 +34,16 @@ def write(path, n_rows, seed):
     dump_multilabel(Y @ own, Y, path)
 
 
-folder = Path(tempfile.mkdtemp())
-paths = [Path(name) for name in sys.argv[1:3]]
-if not paths:
-    paths = [folder / "train.txt", folder / "test.txt"]
-    write(paths[0], 20_000, seed=1)
-    write(paths[1], 1_000, seed=2)
+if len(sys.argv) == 3:
+    train, test = sys.argv[1:]
+else:
+    folder = Path(tempfile.mkdtemp())
+    train, test = folder / "train.txt", folder / "test.txt"
+    write(train, 20_000, seed=1)
+    write(test, 1_000, seed=2)
 
 # %%
 # Train for three passes over the file, and look at the ranking after each.
-train, test = paths
-n_rows, n_features, n_labels = map(int, train.open().readline().split())
 X_test, Y_test = load_multilabel(test)
 model = LSHMLPClassifier(
     (128,), selector="dense", loss="softmax", sampled_output=True, batch_size=128,
@@ -53,10 +52,9 @@ model = LSHMLPClassifier(
 for epoch in range(3):
     done = 0
     for X, Y in iter_multilabel(train, chunk_size=1000):
-        model.partial_fit(X, Y, classes=np.arange(n_labels))
+        model.partial_fit(X, Y, classes=np.arange(Y.shape[1]))
         done += X.shape[0]
-        bar = "#" * (30 * done // n_rows)
-        print(f"\repoch {epoch + 1} [{bar:30}] {done} rows", end="", flush=True)
+        print(f"\repoch {epoch + 1} {'#' * (done // 1000)} {done} rows", end="", flush=True)
     labels, _ = model.predict_top_k(X_test, 5)
     print(
         f"  P@1 {precision_at_k(Y_test, labels, 1):.3f}, "

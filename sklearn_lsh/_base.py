@@ -308,18 +308,26 @@ class BaseLSHMLP(BaseEstimator):
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float32, order="C")
         return Rows.from_matrix(X)
 
-    def _blocks(self, inputs, network=None):
-        """Rows, slice by slice, and the output of the network for them: never all at once."""
-        network = self._network.at_prediction() if network is None else network
-        widest = max(layer.selector.most_active for layer in network.layers)
+    def _flow(self, inputs, network, spent, widest):
+        """Rows, slice by slice, what flows through the network, and the workspace it lives in.
+
+        widest : of the layers that are to be held for a slice at once.
+        """
         n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // widest))
         workspace = self._workspace(n_rows, network)
         for rows in network.batches(inputs, workspace):
-            yield rows, network.forward(inputs.take(rows), workspace, dict.fromkeys(COSTS, 0))[-1]
+            yield rows, network.forward(inputs.take(rows), workspace, spent), workspace
+
+    def _outputs(self, inputs, network=None):
+        """Rows, slice by slice, and the output of the network for them: never all at once."""
+        network = self._network.at_prediction() if network is None else network
+        widest = max(layer.selector.most_active for layer in network.layers)
+        for rows, flow, _ in self._flow(inputs, network, dict.fromkeys(COSTS, 0), widest):
+            yield rows, flow[-1]
 
     def _scores(self, inputs):
         """Raw scores of shape (n_samples, n_outputs)."""
         result = np.empty((len(inputs), self.n_outputs_), dtype=np.float32)
-        for rows, out in self._blocks(inputs):
+        for rows, out in self._outputs(inputs):
             result[rows] = out.to_matrix()
         return result

@@ -64,8 +64,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Whether to print the loss of every epoch.
     warm_start : bool, default=False
         Whether `fit` goes on from the present weights and state of the solver.
-        `hidden_layer_sizes`, `activation`, `solver`, `selector`, `density`, `sketch_size` and the
-        parameters of hash tables cannot change then, nor between calls of `partial_fit`.
+        `hidden_layer_sizes`, `activation`, `solver`, `loss`, `selector`, `density`, `sketch_size`,
+        the parameters of hash tables and of sampled outputs cannot change then, nor between calls
+        of `partial_fit`.
     momentum : float, default=0.9
         Momentum of 'sgd', in [0, 1].
     nesterovs_momentum : bool, default=True
@@ -492,7 +493,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     def _decide(self, inputs):
         """Number of the class, or the labels that are on: dense, or CSR as they were in `fit`."""
         decisions = []
-        for _, out in self._blocks(inputs):
+        for _, out in self._outputs(inputs):
             scores = out.to_matrix()
             if not self._multilabel:
                 decisions.append(scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0] > 0)

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_lsh._base import BATCH_ACTIVATIONS, PREDICT_BATCH, BaseLSHMLP
+from sklearn_lsh._base import BaseLSHMLP
 from sklearn_lsh._network import COSTS, Network
 from sklearn_lsh._selectors import DenseSelector, TopKSelector
 from sklearn_lsh._workspace import Workspace
@@ -143,10 +143,7 @@ def neuron_usage(est, X):
     for (inputs, *outputs), _ in _batches(est, X):
         n_rows += len(inputs)
         for count, out in zip(counts, outputs, strict=False):
-            if out.indices is None:
-                count += len(out)
-            else:
-                count += np.bincount(out.to_csr().indices, minlength=out.n_cols)
+            count += out.column_counts()
     return [count / n_rows for count in counts]
 
 
@@ -201,14 +198,11 @@ def fitted_layers(est):
 
 def _batches(est, X, spent=None):
     """Inputs of every layer and the scores, batch by batch, and the workspace they live in."""
+    # Recall is told from all neurons' activations.
     widest = max(layer.W.shape[0] for layer in fitted_layers(est))
-    inputs = est._rows(X)
-    n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // widest))
     spent = dict.fromkeys(COSTS, 0) if spent is None else spent
-    network = est._network.at_prediction()
-    workspace = est._workspace(n_rows, network)
-    for rows in network.batches(inputs, workspace):
-        yield network.forward(inputs.take(rows), workspace, spent), workspace
+    for _, flow, workspace in est._flow(est._rows(X), est._network.at_prediction(), spent, widest):
+        yield flow, workspace
 
 
 def _probes(layer):

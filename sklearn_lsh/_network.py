@@ -80,13 +80,6 @@ class Network:
             layer.selector = layer.selector.at_prediction()
         return Network(layers, self.loss)
 
-    def scores(self, inputs, workspace, spent):
-        """Raw scores (n_rows, n_outputs) of all rows, in batches the size of the workspace."""
-        result = np.empty((len(inputs), self.layers[-1].W.shape[0]), dtype=np.float32)
-        for rows in self.batches(inputs, workspace):
-            result[rows] = self.forward(inputs.take(rows), workspace, spent)[-1].to_matrix()
-        return result
-
     @staticmethod
     def batches(inputs, workspace):
         step = workspace.n_rows

@@ -1,5 +1,6 @@
 """The selector of an output layer: in training, few of very many labels."""
 
+from copy import copy
 from math import log2
 
 import numpy as np
@@ -16,6 +17,9 @@ N_PROBES = 30
 BUCKET = 64
 # Labels of other examples that an example is compared with.
 MOST_SHARED = 1024
+# Prediction by tables: a quarter of the labels at most, from so many buckets of each.
+LABELS_LOOKED_AT = 4
+PREDICTION_PROBES = 100
 
 
 class OutputSelector(TableSelector):
@@ -54,16 +58,14 @@ class OutputSelector(TableSelector):
         return min(self.n_out, self.n_active + self.n_labels + self.most_shared)
 
     def expect(self, targets, batch_size, more):
-        at = np.repeat(targets.start, targets.length)
-        within = np.arange(len(at)) - np.repeat(
-            np.cumsum(targets.length) - targets.length, targets.length
-        )
-        seen = np.bincount(targets.indices[at + within], minlength=self.n_out)
         if not more:
             self.counts, self.n_seen = 0.0, 0
-        self.counts, self.n_seen = self.counts + seen, self.n_seen + len(targets)
+        self.counts = self.counts + targets.column_counts()
+        self.n_seen += len(targets)
         share = np.minimum(self.counts / self.n_seen, 1)
         with np.errstate(divide="ignore"):
+            # Of being among the batch's labels; of more than MOST_SHARED the last rows' are left
+            # out, and the chance is then too high for all alike.
             chance = -np.expm1(batch_size * np.log1p(-share))
         self.log_chance = np.log(np.maximum(chance, 1e-6)).astype(np.float32)
         self.n_labels = int(targets.length.max())
@@ -71,3 +73,12 @@ class OutputSelector(TableSelector):
 
     def at_prediction(self):
         return DenseSelector(self.n_in, self.n_out)
+
+    def retrieving(self, k):
+        """The selector of predictions by tables alone, k labels at least where they can."""
+        selector = copy(self)
+        selector.n_labels = selector.most_shared = 0
+        selector.n_active = min(self.n_out, max(self.n_active, 2 * k))
+        selector.n_candidates = max(self.n_out // LABELS_LOOKED_AT, selector.n_active)
+        selector.look_into(PREDICTION_PROBES)
+        return selector

@@ -11,10 +11,8 @@ from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
 from sklearn_lsh._selection import make_output_selector, make_selector
-from sklearn_lsh._selectors import DenseSelector
 
 SELECTORS = {"auto", "lsh", "sketch", "topk", "dense", "dropout", "adaptive_dropout"}
-DENSE = DenseSelector.kind
 MAX_TABLE_BYTES = 2**28
 
 
@@ -157,7 +155,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             n_candidates=est.n_candidates,
             mips=est.mips,
         )
-        by_input = not layers and sparse and selector.kind == DENSE
+        by_input = not layers and sparse and selector.is_dense
         layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input))
         n_in, n_entries, sparse = n_out, selector.n_active, not selector.is_dense
     selector = make_output_selector(est.sampled_output, n_in, n_outputs, seed=len(layers))

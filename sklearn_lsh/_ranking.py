@@ -5,12 +5,7 @@ from copy import copy
 
 import numpy as np
 
-from sklearn_lsh._hashing import probe_sets
 from sklearn_lsh._network import Network
-
-# Prediction by tables: a quarter of the labels at most, from so many buckets of each.
-LABELS_LOOKED_AT = 4
-PREDICTION_PROBES = 100
 
 
 def check_fits(n_rows, n_outputs, itemsize):
@@ -30,13 +25,8 @@ def check_fits(n_rows, n_outputs, itemsize):
 def retrieving(network, k):
     """The network whose output is what its tables find, k labels at least where they can."""
     layers = list(network.at_prediction().layers)
-    layers[-1] = copy(network.layers[-1])
-    selector = layers[-1].selector = copy(network.layers[-1].selector)
-    selector.n_labels = selector.most_shared = 0
-    selector.n_active = min(selector.n_out, max(selector.n_active, 2 * k))
-    selector.n_candidates = max(selector.n_out // LABELS_LOOKED_AT, selector.n_active)
-    selector.n_probes = min(selector.n_buckets, PREDICTION_PROBES)
-    selector.sets = probe_sets(selector.n_hashes, 1, selector.n_probes)
+    layers[-1] = copy(layers[-1])
+    layers[-1].selector = network.layers[-1].selector.retrieving(k)
     return Network(layers, network.loss)
 
 
@@ -75,9 +65,9 @@ def top_k(est, inputs, k, tables):
     columns = np.empty((len(inputs), k), dtype=np.intp)
     values = np.full((len(inputs), k), -np.inf, dtype=np.float32)
     if tables:
-        for rows, out in est._blocks(inputs, retrieving(est._network, k)):
+        for rows, out in est._outputs(inputs, retrieving(est._network, k)):
             columns[rows], values[rows] = best_of(out, k)
     missing = np.flatnonzero(values[:, -1] == -np.inf)
-    for rows, out in est._blocks(inputs.take(missing)) if len(missing) else ():
+    for rows, out in est._outputs(inputs.take(missing)) if len(missing) else ():
         columns[missing[rows]], values[missing[rows]] = best_of(out, k)
     return columns, values

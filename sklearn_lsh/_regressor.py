@@ -58,8 +58,9 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         Whether to print the loss of every epoch.
     warm_start : bool, default=False
         Whether `fit` goes on from the present weights and state of the solver.
-        `hidden_layer_sizes`, `activation`, `solver`, `selector`, `density`, `sketch_size` and the
-        parameters of hash tables cannot change then, nor between calls of `partial_fit`.
+        `hidden_layer_sizes`, `activation`, `solver`, `loss`, `selector`, `density`, `sketch_size`,
+        the parameters of hash tables and of sampled outputs cannot change then, nor between calls
+        of `partial_fit`.
     momentum : float, default=0.9
         Momentum of 'sgd', in [0, 1].
     nesterovs_momentum : bool, default=True

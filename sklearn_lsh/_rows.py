@@ -110,11 +110,17 @@ class Rows:
             return len(self) * self.n_cols
         return int(self.length.sum(dtype=np.int64))
 
+    def column_counts(self):
+        """In how many rows every column has an entry, int64 (n_cols,)."""
+        if self.indices is None:
+            return np.full(self.n_cols, len(self))
+        return np.bincount(self.to_csr().indices, minlength=self.n_cols)
+
     def expected_columns(self, n_rows):
         """Mean number of columns in which `n_rows` of these rows, drawn at random, have entries."""
         if self.indices is None:
             return self.n_cols
-        share = np.bincount(self.to_csr().indices, minlength=self.n_cols) / len(self)
+        share = self.column_counts() / len(self)
         return round(np.sum(1 - (1 - np.minimum(share, 1)) ** n_rows))
 
     def take(self, rows):

@@ -36,8 +36,7 @@ class TableSelector(Selector):
         self.n_hashes, self.n_tables = n_hashes, n_tables
         self.group, self.is_signed = self.family.group, self.family.signed
         self.n_buckets = self.family.n_values**n_hashes
-        self.n_probes = min(n_probes, self.n_buckets)
-        self.sets = probe_sets(n_hashes, self.family.n_values - 1, self.n_probes)
+        self.look_into(n_probes)
         self.n_scores = n_tables * n_hashes * self.group
         self.rank = self.n_scores if rank is None else rank
         self.mean = self.coordinates.mean
@@ -54,6 +53,11 @@ class TableSelector(Selector):
         elif rank is not None:
             self.rows = np.zeros((n_out, rank), dtype=np.float32)
             self.offsets = np.zeros(n_out, dtype=np.float32)
+
+    def look_into(self, n_probes):
+        """Look into so many buckets of every table, or all of them."""
+        self.n_probes = min(n_probes, self.n_buckets)
+        self.sets = probe_sets(self.n_hashes, self.family.n_values - 1, self.n_probes)
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         self.stale = True

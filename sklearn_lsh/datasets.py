@@ -144,19 +144,16 @@ def _chunks(file, chunk_size, dtype):
                 f"{b' '.join(header)[:60]!r}."
             )
         n_rows, n_features, n_labels = map(int, header)
-        done = 0
-        while done < n_rows or (chunk_size is None and not done):
-            lines = list(islice(stream, n_rows - done if chunk_size is None else min(
-                chunk_size, n_rows - done)))  # fmt: skip
-            if len(lines) < (n_rows - done if chunk_size is None else 1):
+        step = max(1, n_rows) if chunk_size is None else chunk_size
+        # The whole of a file without rows is one chunk of none.
+        for first in range(0, n_rows if chunk_size else max(1, n_rows), step):
+            lines = list(islice(stream, min(step, n_rows - first)))
+            done = first + len(lines)
+            if done < min(first + step, n_rows):
                 raise ValueError(
-                    f"{name}, line {done + len(lines) + 2}: the file ends after "
-                    f"{done + len(lines)} of {n_rows} rows."
+                    f"{name}, line {done + 2}: the file ends after {done} of {n_rows} rows."
                 )
-            yield _parse(lines, name, done + 2, n_features, n_labels, dtype)
-            done += len(lines)
-            if not n_rows:
-                break
+            yield _parse(lines, name, first + 2, n_features, n_labels, dtype)
         for number, line in enumerate(stream):
             if line.strip():
                 raise ValueError(

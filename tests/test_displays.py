@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, _inspection
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, _base
 from sklearn_lsh.inspection import (
     ActiveSetDisplay,
     MultiplicationsDisplay,
@@ -59,7 +59,7 @@ def ends(display):
 
 @pytest.mark.parametrize("selector", ["topk", "sketch", "lsh", "dense", ["dense", "sketch"]])
 def test_usage_equals_the_naive_computation(selector, monkeypatch):
-    monkeypatch.setattr(_inspection, "PREDICT_BATCH", 77)
+    monkeypatch.setattr(_base, "PREDICT_BATCH", 77)
     est = fitted(selector=selector)
     usage = neuron_usage(est, X)
     for shares, sets in zip(usage, active_sets(est, X), strict=True):

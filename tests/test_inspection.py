@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, _inspection
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, _base
 from sklearn_lsh.inspection import active_sets, prediction_cost, selection_recall
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -55,7 +55,7 @@ def mask(sets):
 @pytest.mark.parametrize("selector", ["topk", "sketch", "lsh"])
 @pytest.mark.parametrize("activation", ref.ACTIVATIONS)
 def test_recall_and_mass_equal_the_naive_computation(selector, activation, monkeypatch):
-    monkeypatch.setattr(_inspection, "PREDICT_BATCH", 77)
+    monkeypatch.setattr(_base, "PREDICT_BATCH", 77)
     est = fitted(selector=selector, activation=activation)
     report = selection_recall(est, X)
     recall, mass, exact_mass = naive(est, X, activation)
@@ -100,7 +100,7 @@ def test_a_dead_layer_loses_nothing():
 
 @pytest.mark.parametrize("selector", SELECTORS)
 def test_active_sets_lead_to_the_decision(selector, monkeypatch):
-    monkeypatch.setattr(_inspection, "BATCH_ACTIVATIONS", 1000)
+    monkeypatch.setattr(_base, "BATCH_ACTIVATIONS", 1000)
     est = fitted(selector=selector)
     sets = active_sets(est, X)
     assert [s.shape for s in sets] == [(300, 60), (300, 40)]

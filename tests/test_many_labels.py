@@ -205,33 +205,18 @@ def test_partial_fit_counts_labels_of_all_chunks():
     assert selector.n_seen == 200
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_weights_stored_by_inputs_train_alike(batch_size, asynchronous):
-    X, Y = labelled(100, 300, 20)
-    y = np.asarray(Y.argmax(axis=1)).ravel()
-    settings = {
-        "sampled_output": False, "batch_size": batch_size, "hidden_layer_sizes": (18, 9),
-        "max_iter": 3, "asynchronous": asynchronous,
-    }  # fmt: skip
-    stored = many(**settings).fit(X, y)
-    other = many(**settings).fit(X.toarray(), y)
-    assert stored._network.layers[0].by_input and not other._network.layers[0].by_input
-    for dense in (X, X.toarray()):
-        # Steps on explicit zeros, whole lines of them, are what dense data add.
-        np.testing.assert_allclose(stored.decision_function(X), stored.decision_function(dense),
-                                   atol=1e-5)  # fmt: skip
-    assert np.mean(stored.predict(X) == other.predict(X)) > 0.9
-
-
-@pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
-def test_weights_stored_by_inputs_step_as_by_neurons(solver):
+def test_weights_stored_by_inputs_step_as_by_neurons(solver, batch_size, asynchronous):
     X, Y = labelled(60, 80, 6)
     y = np.asarray(Y.argmax(axis=1)).ravel()
     fits = []
     for by_input in (True, False):
-        model = many(sampled_output=False, solver=solver, hidden_layer_sizes=(21,), alpha=0.1)
-        model.max_iter, model.warm_start = 1, True
+        model = many(
+            sampled_output=False, solver=solver, hidden_layer_sizes=(21,), alpha=0.1,
+            batch_size=batch_size, asynchronous=asynchronous, warm_start=True,
+        )  # fmt: skip
         model.fit(X, y)
         layer = model._network.layers[0]
         assert layer.by_input
@@ -244,6 +229,9 @@ def test_weights_stored_by_inputs_step_as_by_neurons(solver):
         fits.append(model)
     for a, b in zip(*(m.coefs_ + m.intercepts_ for m in fits), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
+    for model in fits:
+        dense, sparse = (model.decision_function(part) for part in (X.toarray(), X))
+        np.testing.assert_allclose(dense, sparse, atol=1e-5)
 
 
 def test_weights_stored_by_inputs_survive_pickling_and_dense_chunks():

@@ -106,6 +106,7 @@ cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept n
 
 
 cdef void forward_by_input(const LayerView* layer, Row x, float* out) noexcept nogil:
+    """Activations of every neuron for one row, of a layer stored by inputs."""
     cdef int32_t k
     cdef int j
     for j in range(layer.n_out):
