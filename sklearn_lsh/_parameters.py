@@ -12,10 +12,15 @@ from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
 from sklearn_lsh._selection import make_output_selector, make_selector
 from sklearn_lsh._selectors import DenseSelector
+from sklearn_lsh._table_selector import MAX_TABLE_BYTES
 
 SELECTORS = {"auto", "lsh", "sketch", "topk", "dense", "dropout", "adaptive_dropout"}
 DENSE = DenseSelector.kind
-MAX_TABLE_BYTES = 2**28
+# Parameters that a network is built by, and keeps.
+BUILT_IN = (
+    "activation", "solver", "selector", "density", "hash_function", "n_hashes", "n_tables",
+    "n_probes", "n_candidates", "mips", "sketch_size", "sampled_output", "loss",
+)  # fmt: skip
 
 
 def positive_integer():
