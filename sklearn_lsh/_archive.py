@@ -30,7 +30,7 @@ DAMAGES = (
 )  # fmt: skip
 
 
-def write(path, state):
+def write_archive(path, state):
     """Write a state: at `path` is the old file or, as a whole, the new one.
 
     state : None, bool, int, finite float, str, NumPy array or scalar, or a list or dict (its keys
@@ -82,8 +82,8 @@ def _detach(archive, state, name):
     return {"npy": name}
 
 
-def read(path):
-    """The state in a file that `write` made; NumPy scalars are arrays of no dimension.
+def read_archive(path):
+    """The state in a file that `write_archive` made; NumPy scalars are arrays of no dimension.
 
     Takes no more memory than a few times the file's size, whatever the file says.
 
@@ -92,7 +92,7 @@ def read(path):
     OSError
         If the file cannot be opened.
     ValueError
-        If it is something else, damaged, or has members that `write` would not have made.
+        If it is something else, damaged, or has members that `write_archive` would not have made.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size

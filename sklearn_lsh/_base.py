@@ -14,7 +14,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from sklearn_lsh import _persistence
+from sklearn_lsh._conversion import to_sklearn
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._parameters import (
     BUILT_IN,
@@ -24,6 +24,7 @@ from sklearn_lsh._parameters import (
     make_network,
     make_optimizer,
 )
+from sklearn_lsh._persistence import load_estimator, save_estimator
 from sklearn_lsh._rows import Rows
 from sklearn_lsh._training import Trainer, work_of_row
 from sklearn_lsh._workspace import Workspace
@@ -321,7 +322,7 @@ class BaseLSHMLP(BaseEstimator):
             result[rows] = out.to_matrix()
         return result
 
-    # ---- Files --------------------------------------------------------------------------------
+    # ---- Elsewhere ----------------------------------------------------------------------------
 
     def save(self, path):
         """Write the fitted model to a file that holds numbers and text, and no code.
@@ -342,7 +343,7 @@ class BaseLSHMLP(BaseEstimator):
             MT19937), or a list, tuple, dict or array of these; parameters out of range; weights
             that are not finite.
         """
-        _persistence.save(self, path)
+        save_estimator(self, path)
 
     @classmethod
     def load(cls, path):
@@ -366,4 +367,26 @@ class BaseLSHMLP(BaseEstimator):
         ValueError
             If it is damaged, was not written by `save`, or holds an estimator of the other kind.
         """
-        return _persistence.load(cls, path)
+        return load_estimator(cls, path)
+
+    def to_sklearn(self):
+        """scikit-learn's own `MLPClassifier` or `MLPRegressor` with these weights, fitted.
+
+        For tools that know these: converters, explainers, their `partial_fit`. Every neuron
+        answers there, so that its predictions are those of this model if all layers are dense, and
+        otherwise those that the network makes without selection, commonly worse. Weights are
+        copies, float32; behind layers of selector "dropout" they are scaled by the share of kept
+        neurons. Parameters that scikit-learn's class has not are left out; 'adagrad' becomes
+        'adam'.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            For a network that scikit-learn has not: several activations or 'leaky_relu', labels
+            under loss='softmax', 'adaptive_dropout'.
+        """
+        return to_sklearn(self)

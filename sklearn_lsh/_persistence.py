@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_lsh import _archive
+from sklearn_lsh._archive import read_archive, write_archive
 from sklearn_lsh._attributes import random_state, random_state_of
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._parameters import BUILT_IN, check_parameters
@@ -22,7 +22,7 @@ MALFORMED = (TypeError, LookupError, AttributeError, OverflowError, RecursionErr
 
 
 def encode(value, name):
-    """A value as `_archive.write` takes it; tagged dicts hold what JSON has not."""
+    """A value as `write_archive` takes it; tagged dicts hold what JSON has not."""
     if value is None or isinstance(value, bool | int) or type(value) is str:
         return value
     if isinstance(value, float):
@@ -124,7 +124,7 @@ def kind(cls):
 # ---- Files ------------------------------------------------------------------------------------
 
 
-def save(est, path):
+def save_estimator(est, path):
     check_is_fitted(est)
     check_parameters(est)
     if not all(np.isfinite(weights).all() for weights in est.coefs_ + est.intercepts_):
@@ -147,11 +147,11 @@ def save(est, path):
         "shares_random_state": shares_random_state,
         "trainer": trainer_state(est._trainer),
     }
-    _archive.write(path, state)
+    write_archive(path, state)
 
 
-def load(cls, path):
-    state = _archive.read(path)
+def load_estimator(cls, path):
+    state = read_archive(path)
     try:
         return read(cls, state)
     except (ValueError, *MALFORMED) as error:

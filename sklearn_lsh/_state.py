@@ -46,7 +46,7 @@ MOST_PROBES = 2**16
 
 
 def trainer_state(trainer):
-    """Everything that training goes on from, as `_archive.write` takes it."""
+    """Everything that training goes on from, as `write_archive` takes it."""
     return {
         "schedule": state_of(trainer),
         "loss": trainer.network.loss.name,
