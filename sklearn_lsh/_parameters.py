@@ -163,12 +163,10 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             mips=est.mips,
         )
         by_input = not layers and sparse and selector.kind == DENSE
-        layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input))
+        # The output's bound, too, goes by the activation below, as in scikit-learn.
+        factor = 2.0 if activation == "logistic" else 6.0
+        layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input, factor))
         n_in, n_entries, sparse = n_out, selector.n_active, not selector.is_dense
     selector = make_output_selector(est.sampled_output, n_in, n_outputs, seed=len(layers))
-    output = Layer.glorot(n_in, n_outputs, "identity", selector, rng)
-    if loss.out_activation == "logistic":
-        # scikit-learn's bound follows the activation of the output.
-        for array in (output.W, output.b):
-            array *= np.float32(np.sqrt(1 / 3))
+    output = Layer.glorot(n_in, n_outputs, "identity", selector, rng, factor=factor)
     return Network([*layers, output], loss)

@@ -529,3 +529,16 @@ def test_mutated_states(saved, tmp_path, data):
 def test_the_document_is_plain_json(saved):
     document = members_of(saved)["state.json"]
     assert json.loads(document)["estimator"] == "classifier" and b"NaN" not in document
+
+
+@pytest.mark.parametrize("selector", ["dense", "sketch", "lsh"])
+def test_skops(selector):
+    skops = pytest.importorskip("skops.io")
+    model = small(**STEP, selector=selector).fit(X, Y)
+    dumped = skops.dumps(model)
+    types = skops.get_untrusted_types(data=dumped)
+    assert types and all(name.startswith("sklearn_lsh.") for name in types)
+    loaded = skops.loads(dumped, trusted=types)
+    for est in (model, loaded):
+        est.partial_fit(X, Y)
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
