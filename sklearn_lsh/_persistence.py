@@ -126,7 +126,7 @@ def kind(cls):
 
 def save_estimator(est, path):
     check_is_fitted(est)
-    check_parameters(est)
+    check_for_files(est)
     if not all(np.isfinite(weights).all() for weights in est.coefs_ + est.intercepts_):
         raise ValueError("The model's weights are not finite; it cannot be saved.")
     params = est.get_params(deep=False)
@@ -212,10 +212,14 @@ def checked(cls, params):
     if unknown:
         raise ValueError(f"{cls.__name__} has no parameters {sorted(unknown)[:5]}.")
     est = cls(**params)
+    check_for_files(est)
+    return est
+
+
+def check_for_files(est):
     check_parameters(est)
     if est.n_threads is not None and est.n_threads > MOST_THREADS:
         raise ValueError(f"n_threads={est.n_threads}: a file may ask for {MOST_THREADS} at most.")
-    return est
 
 
 def expected(loss, attributes):

@@ -75,6 +75,8 @@ def read_trainer(given, name, solver, loss):
 def layer_state(layer):
     names = {code: name for name, code in ACTIVATIONS.items()}
     selector = layer.selector
+    if selector.n_probes > MOST_PROBES:
+        raise ValueError(f"n_probes={selector.n_probes}: {MOST_PROBES} at most can be saved.")
     return {
         "stored": layer.stored,
         "by_input": layer.by_input,

@@ -207,7 +207,7 @@ def test_arrays_are_there_for_numpy(tmp_path):
     "change, match",
     [
         ({"random_state": -1}, "random_state"), ({"density": 7.0}, "density"),
-        ({"class_weight": {0: object()}}, "class_weight"),
+        ({"class_weight": {0: object()}}, "class_weight"), ({"n_threads": 5000}, "n_threads"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_loaded_is_not_saved(tmp_path, change, match):
@@ -215,6 +215,13 @@ def test_what_cannot_be_loaded_is_not_saved(tmp_path, change, match):
     with pytest.raises(ValueError, match=match):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+def test_probes_beyond_counting_are_not_saved(tmp_path):
+    probes = {"n_hashes": 17, "n_tables": 1, "n_probes": 2**16 + 1}
+    model = small(selector="lsh", max_iter=1, **probes).fit(X[:20], Y[:20])
+    with pytest.raises(ValueError, match="n_probes"):
+        model.save(tmp_path / "model")
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
