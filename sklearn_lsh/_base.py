@@ -14,14 +14,17 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from sklearn_lsh._conversion import to_sklearn
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._parameters import (
+    BUILT_IN,
     CONSTRAINTS,
     check_parameters,
     hidden_layer_sizes,
     make_network,
     make_optimizer,
 )
+from sklearn_lsh._persistence import load_estimator, save_estimator
 from sklearn_lsh._rows import Rows
 from sklearn_lsh._training import Trainer, work_of_row
 from sklearn_lsh._workspace import Workspace
@@ -30,11 +33,6 @@ PREDICT_BATCH = 512
 # Activations of a layer that are held at once in prediction.
 BATCH_ACTIVATIONS = 2**22
 ASYNCHRONOUS_BATCH = 64
-# Parameters that a network is built by, and keeps.
-BUILT_IN = (
-    "activation", "solver", "selector", "density", "hash_function", "n_hashes", "n_tables",
-    "n_probes", "n_candidates", "mips", "sketch_size", "sampled_output", "loss",
-)  # fmt: skip
 # Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
 WORK_PER_THREAD = 2**21
 
@@ -331,3 +329,72 @@ class BaseLSHMLP(BaseEstimator):
         for rows, out in self._outputs(inputs):
             result[rows] = out.to_matrix()
         return result
+
+    # ---- Elsewhere ----------------------------------------------------------------------------
+
+    def save(self, path):
+        """Write the fitted model to a file that holds numbers and text, and no code.
+
+        A zip file of ``.npy`` arrays and a JSON document, with all that prediction, `partial_fit`
+        and `warm_start` go on from: `load` gives an estimator that does the same, to the bit. Not
+        kept are metadata routing requests.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file that is there already is replaced, once the new one is complete.
+
+        Raises
+        ------
+        ValueError
+            A parameter, or a class, that is not a number, string, bool, None, RandomState (over
+            MT19937), or a list, tuple, dict or array of these; parameters out of range; weights
+            that are not finite.
+        """
+        save_estimator(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """The fitted model in a file that `save` has written.
+
+        Nothing in the file is executed, and everything is checked, so that files may come from
+        anywhere.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        estimator : object of this class
+
+        Raises
+        ------
+        OSError
+            If the file cannot be opened.
+        ValueError
+            If it is damaged, was not written by `save`, or holds an estimator of the other kind.
+        """
+        return load_estimator(cls, path)
+
+    def to_sklearn(self):
+        """scikit-learn's own `MLPClassifier` or `MLPRegressor` with these weights, fitted.
+
+        For tools that know these: converters, explainers, their `partial_fit`. Every neuron
+        answers there, so that its predictions are those of this model if all layers are dense, and
+        otherwise those that the network makes without selection, commonly worse. Weights are
+        copies, float32; behind layers of selector "dropout" they are scaled by the share of kept
+        neurons. Parameters that scikit-learn's class has not are left out; 'adagrad' becomes
+        'adam'.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            For a network that scikit-learn has not: several activations or 'leaky_relu', labels
+            under loss='softmax', 'adaptive_dropout'.
+        """
+        return to_sklearn(self)

@@ -168,6 +168,8 @@ class Cells(HashFamily):
         n_rows = min(len(vectors), self.SAMPLE * self.group)
         for _ in range(n_codebooks):
             sample = vectors[self.rng.permutation(len(vectors))[:n_rows]].astype(np.float64)
+            if not np.isfinite(sample).all():
+                return 0  # weights that have diverged: k-means would read out of bounds
             start = sample[np.arange(self.group) % n_rows]
             with warnings.catch_warnings():
                 # A cell may be empty: fewer neurons than cells, or equal ones.

@@ -57,9 +57,9 @@ class Layer:
         return self.stored.T if self.by_input else self.stored
 
     @classmethod
-    def glorot(cls, n_in, n_out, activation, selector, rng, by_input=False):
+    def glorot(cls, n_in, n_out, activation, selector, rng, by_input=False, factor=6.0):
         """Uniform start of Glorot & Bengio (2010), drawn as scikit-learn draws it."""
-        bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_in + n_out))
+        bound = np.sqrt(factor / (n_in + n_out))
         layer = cls(aligned((n_in, n_out) if by_input else (n_out, n_in)), None, activation,
                     selector, by_input)  # fmt: skip
         for k in range(n_in):

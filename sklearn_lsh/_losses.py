@@ -11,6 +11,8 @@ class Loss:
 
     Attributes
     ----------
+    name : str
+        Key of ``KINDS``.
     kind : int
         Code of the kernel.
     out_activation : str
@@ -31,6 +33,7 @@ class Loss:
     }
 
     def __init__(self, name):
+        self.name = name
         self.kind, self.out_activation = self.KINDS[name]
 
     def predictions(self, scores):

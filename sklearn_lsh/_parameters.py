@@ -11,9 +11,14 @@ from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
 from sklearn_lsh._selection import make_output_selector, make_selector
+from sklearn_lsh._table_selector import MAX_TABLE_BYTES
 
 SELECTORS = {"auto", "lsh", "sketch", "topk", "dense", "dropout", "adaptive_dropout"}
-MAX_TABLE_BYTES = 2**28
+# Parameters that a network is built by, and keeps.
+BUILT_IN = (
+    "activation", "solver", "selector", "density", "hash_function", "n_hashes", "n_tables",
+    "n_probes", "n_candidates", "mips", "sketch_size", "sampled_output", "loss",
+)  # fmt: skip
 
 
 def positive_integer():
@@ -156,12 +161,10 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             mips=est.mips,
         )
         by_input = not layers and sparse and selector.is_dense
-        layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input))
+        # The output's bound, too, goes by the activation below, as in scikit-learn.
+        factor = 2.0 if activation == "logistic" else 6.0
+        layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input, factor))
         n_in, n_entries, sparse = n_out, selector.n_active, not selector.is_dense
     selector = make_output_selector(est.sampled_output, n_in, n_outputs, seed=len(layers))
-    output = Layer.glorot(n_in, n_outputs, "identity", selector, rng)
-    if loss.out_activation == "logistic":
-        # scikit-learn's bound follows the activation of the output.
-        for array in (output.W, output.b):
-            array *= np.float32(np.sqrt(1 / 3))
+    output = Layer.glorot(n_in, n_outputs, "identity", selector, rng, factor=factor)
     return Network([*layers, output], loss)

@@ -179,6 +179,7 @@ class SketchSelector(Selector):
         super().__init__(n_in, n_out, n_active, by_magnitude)
         self.rank = rank
         self.coordinates = Coordinates(n_in, rank, seed)
+        self.mean = self.coordinates.mean
         n_panels = -(-n_out // PANEL)
         self.panels = np.zeros((n_panels, rank, PANEL), dtype=np.float32)
         self.offsets = np.zeros(n_panels * PANEL, dtype=np.float32)

@@ -9,6 +9,8 @@ from sklearn_lsh._hashing import HASH_FAMILIES, probe_sets
 from sklearn_lsh._kernels import _tables
 from sklearn_lsh._selectors import Selector
 
+# Of the bucket offsets of a layer, at most.
+MAX_TABLE_BYTES = 2**28
 # Neurons whose scores are held at once: they stay in the cache.
 AT_A_TIME = 4096
 
@@ -46,11 +48,7 @@ class TableSelector(Selector):
         # Entries of the hyperplanes that take part in a product.
         planes = self.family.hyperplanes
         self.n_entries = np.count_nonzero(planes) if self.family.sparse else planes.size
-        if rank is None and self.family.sparse:
-            entries = sp.csr_matrix(planes[:n_in])
-            self.plane_start, self.plane_columns = entries.indptr, entries.indices
-            self.plane_values = entries.data
-        elif rank is not None:
+        if rank is not None:
             self.rows = np.zeros((n_out, rank), dtype=np.float32)
             self.offsets = np.zeros(n_out, dtype=np.float32)
 
@@ -106,12 +104,23 @@ class TableSelector(Selector):
         self.shift = planes[-1] - self.coordinates.centre() @ planes[:n_dims]
         if self.rows is not None:
             self.directions = self.coordinates.directions
-            self.hyperplanes = np.ascontiguousarray(planes[:n_dims])
-        elif not self.family.sparse:
-            self.directions = np.ascontiguousarray(planes[:n_dims])
+        self.use_planes()
         self.codes = self.hash(vectors, offsets, n_threads)
         self.file(n_threads)
         return spent
+
+    def use_planes(self):
+        """Hash inputs by the family's functions as they are now."""
+        planes = self.family.hyperplanes[: self.coordinates.rank]
+        if self.rows is not None:
+            self.hyperplanes = np.ascontiguousarray(planes)
+        elif not self.family.sparse:
+            self.directions = np.ascontiguousarray(planes)
+        elif self.plane_start is None:
+            # Drawn once, for good.
+            entries = sp.csr_matrix(planes)
+            self.plane_start, self.plane_columns = entries.indptr, entries.indices
+            self.plane_values = entries.data
 
     def at_mean(self, vectors, offsets):
         """Scores of the mean input."""

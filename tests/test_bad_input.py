@@ -255,11 +255,13 @@ def test_partial_fit_has_no_early_stopping(cls):
     )
 
 
-def test_diverging_training_is_an_error():
-    diverging = {"solver": "sgd", "learning_rate_init": 1e30, "momentum": 0.9}
+@pytest.mark.parametrize("tables", [{}, {"hash_function": "kmeans", "n_hashes": 1}])
+@pytest.mark.parametrize("rate", [1e5, 1e30])
+def test_diverging_training_is_an_error(rate, tables):
+    diverging = {"solver": "sgd", "learning_rate_init": rate, "sketch_size": None, **tables}
     with np.errstate(all="ignore"):
         with pytest.raises(ValueError, match=r"(?i)finite"):
-            make(LSHMLPRegressor, **diverging, max_iter=20).fit(X, TARGET)
+            make(LSHMLPRegressor, **diverging, max_iter=50).fit(X, 1e3 * TARGET)
 
 
 def test_clone_of_a_bad_estimator_is_as_bad():

@@ -12,15 +12,16 @@ import sklearn_lsh
 PACKAGE = Path(sklearn_lsh.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"_costs", "_layer", "_rows", "_workspace"},
+    {"_archive", "_costs", "_layer", "_rows", "_schema", "_workspace"},
     {
         "_coordinates", "_directions", "_hashing", "_losses", "_optimizers", "_output_selector",
         "_selection", "_selectors", "_table_selector",
     },
-    {"_network", "_training"},
+    {"_attributes", "_network", "_state", "_training"},
     {
-        "__init__", "__main__", "_base", "_classifier", "_cost_display", "_displays", "_inspection",
-        "_parameters", "_ranking", "_regressor", "datasets", "inspection", "metrics",
+        "__init__", "__main__", "_base", "_classifier", "_conversion", "_cost_display", "_displays",
+        "_inspection", "_parameters", "_persistence", "_ranking", "_regressor", "datasets",
+        "inspection", "metrics",
     },
 ]  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -32,7 +33,10 @@ SIBLINGS = {  # a module may use these of its own floor
     ("_selection", "_table_selector"), ("_selection", "_output_selector"),
     ("_output_selector", "_selectors"), ("_output_selector", "_table_selector"),
     ("_classifier", "_ranking"), ("_classifier", "metrics"),
-    ("_base", "_parameters"), ("_classifier", "_base"), ("_regressor", "_base"),
+    ("_attributes", "_training"), ("_state", "_attributes"), ("_state", "_network"),
+    ("_state", "_training"), ("_persistence", "_parameters"), ("_base", "_persistence"),
+    ("_base", "_conversion"), ("_base", "_parameters"), ("_classifier", "_base"),
+    ("_regressor", "_base"),
     ("__init__", "_classifier"), ("__init__", "_regressor"), ("_inspection", "_base"),
     ("_displays", "_inspection"), ("_cost_display", "_displays"), ("_cost_display", "_inspection"),
     ("inspection", "_cost_display"), ("inspection", "_displays"), ("inspection", "_inspection"),
