@@ -19,8 +19,9 @@ FLOORS = [
     },
     {"_network", "_training"},
     {
-        "__init__", "__main__", "_base", "_classifier", "_cost_display", "_displays", "_inspection",
-        "_parameters", "_ranking", "_regressor", "datasets", "inspection", "metrics",
+        "__init__", "__main__", "_base", "_callbacks", "_classifier", "_cost_display", "_displays",
+        "_inspection", "_monitor", "_parameters", "_ranking", "_regressor", "_samples", "datasets",
+        "inspection", "metrics",
     },
 ]  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -32,7 +33,8 @@ SIBLINGS = {  # a module may use these of its own floor
     ("_selection", "_table_selector"), ("_selection", "_output_selector"),
     ("_output_selector", "_selectors"), ("_output_selector", "_table_selector"),
     ("_classifier", "_ranking"), ("_classifier", "metrics"),
-    ("_base", "_parameters"), ("_classifier", "_base"), ("_regressor", "_base"),
+    ("_base", "_parameters"), ("_base", "_callbacks"), ("_base", "_monitor"), ("_base", "_samples"),
+    ("_classifier", "_base"), ("_regressor", "_base"),
     ("__init__", "_classifier"), ("__init__", "_regressor"), ("_inspection", "_base"),
     ("_displays", "_inspection"), ("_cost_display", "_displays"), ("_cost_display", "_inspection"),
     ("inspection", "_cost_display"), ("inspection", "_displays"), ("inspection", "_inspection"),
