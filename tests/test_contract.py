@@ -4,14 +4,16 @@ import doctest
 import inspect
 import pickle
 import re
+import subprocess
 import sys
 
 import joblib
 import numpy as np
 import pytest
-from cases import SELECTORS, X, multi_output, small, ten_classes
+from cases import SELECTORS, X, Y, multi_output, small, ten_classes
 from sklearn.base import clone
 from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -66,6 +68,36 @@ def test_clone_pickle_and_state(case, selector, tmp_path):
     joblib.dump(model, tmp_path / "model")
     mapped = joblib.load(tmp_path / "model", mmap_mode="r")
     np.testing.assert_array_equal(mapped.predict(X), expected)
+
+
+WITHOUT = """
+import sys, sklearn.model_selection, sklearn.metrics
+sys.modules["sklearn.callback"] = None
+import warnings, joblib
+sys.path.insert(0, {tests!r})
+from cases import X, Y, small
+assert not hasattr(small(), "set_callbacks")
+with warnings.catch_warnings(record=True) as caught:
+    model = small().fit(X, Y)
+assert [w.filename for w in caught] == ["<string>"]
+model.partial_fit(X, Y)
+print(joblib.hash(model.coefs_))
+"""
+
+
+def test_scikit_learn_without_callbacks(request):
+    script = WITHOUT.format(tests=str(request.path.parent))
+    found = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    model = small().fit(X, Y).partial_fit(X, Y)
+    assert found.stdout.split() == [joblib.hash(model.coefs_)]
+
+
+def test_warnings_point_to_the_caller():
+    with pytest.warns(ConvergenceWarning) as caught:
+        small().fit(X, Y)
+    assert caught[0].filename == __file__
 
 
 # ---- Documentation ----------------------------------------------------------------------------
