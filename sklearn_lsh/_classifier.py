@@ -234,8 +234,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     that were not touched keep their value and the solver's moments, and are not penalised. The
     gradient of a touched weight is (sum of s_i * slope_i + `alpha` * w) / sum of s_i over the
     batch, s_i being the weight of row i, so one step decays it by `alpha` / sum of the batch's
-    weights. Asynchronous steps weight rows relative to the mean of all, and decay by `alpha` / rows
-    of the batch. `loss_` counts the penalty of all weights.
+    weights. Asynchronous steps put the number of the batch's rows times the mean weight of all rows
+    in the place of that sum. `loss_` counts the penalty of all weights.
 
     **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
     same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of

@@ -86,8 +86,10 @@ class Trainer:
         weight = weight[self.order]
         for layer in self.network.layers:
             layer.prepare_to_train(self.optimizer.n_slots)
+        alpha = self.alpha
         if asynchronous:
-            weight = weight / weight.mean()
+            # Relative to their mean, the penalty too.
+            alpha, weight = alpha / weight.mean(), weight / weight.mean()
         penalty = squared_norm(self.network)
         total = shares = 0.0
         at = 0
@@ -104,7 +106,7 @@ class Trainer:
                 targets.take(rows),
                 weight[rows],
                 self.optimizer,
-                self.alpha,
+                alpha,
                 batch_size,
                 asynchronous,
                 workspace,
@@ -119,7 +121,7 @@ class Trainer:
                 "Training produced weights that are not finite; a smaller learning_rate_init or "
                 "scaled inputs may help."
             )
-        return (total + 0.5 * self.alpha * penalty * shares) / len(inputs)
+        return (total + 0.5 * alpha * penalty * shares) / len(inputs)
 
     def catch_up(self, n_steps, inputs, weight, workspace, spent):
         """Count steps; let the selectors follow inputs and weights when it is time.

@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import os
 import pickle
 import re
 import subprocess
@@ -12,12 +13,12 @@ import numpy as np
 import pytest
 from cases import SELECTORS, X, Y, multi_output, small, ten_classes
 from sklearn.base import clone
-from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_param_validation,
+    parametrize_with_checks,
+)
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
 
@@ -27,23 +28,48 @@ pytestmark = [
 ]
 
 ESTIMATORS = [LSHMLPClassifier, LSHMLPRegressor]
-CONFIGURATIONS = [{}, {"selector": "lsh"}, {"selector": "sketch"}]
+CONFIGURATIONS = [  # of both; of narrower layers and fewer epochs, which are quicker to check
+    {"selector": "lsh"}, {"selector": "sketch"}, {"selector": "topk"}, {"selector": "dropout"},
+    {"selector": "adaptive_dropout"}, {"asynchronous": True, "n_threads": 1}, {"n_threads": 2},
+    {"early_stopping": True, "scoring": "loss"},
+]  # fmt: skip
+QUICK = {"hidden_layer_sizes": (100,), "density": 0.5, "max_iter": 100}
+CHECKED = [
+    *[cls() for cls in ESTIMATORS],
+    *[cls(**QUICK, **c) for cls in ESTIMATORS for c in CONFIGURATIONS],
+    LSHMLPClassifier(**QUICK, sampled_output=True),
+    LSHMLPRegressor(**QUICK, loss="huber"),
+    LSHMLPRegressor(**QUICK, loss="absolute_error"),
+]
 
 
-@parametrize_with_checks(
-    [cls(**c) for cls in ESTIMATORS for c in CONFIGURATIONS] + [LSHMLPRegressor(n_threads=2)]
-)
+@parametrize_with_checks(CHECKED)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
 
-def test_grid_search_in_a_pipeline():
-    X, y = make_classification(200, 10, random_state=0)
-    model = make_pipeline(StandardScaler(), small(selector="lsh"))
-    grid = {"lshmlpclassifier__density": [0.1, 0.5], "lshmlpclassifier__n_hashes": [4, 6]}
-    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
-    assert search.score(X, y) > 0.8
-    assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
+@pytest.mark.parametrize(
+    "check", [check_param_validation, check_dataframe_column_names_consistency]
+)
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_checks_that_scikit_learn_keeps_to_itself(cls, check):
+    check(cls.__name__, cls(**QUICK))
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_array_api_in_scipy(cls):
+    # SciPy reads the variable when it is imported.
+    script = (
+        f"from sklearn_lsh import {cls.__name__} as E\n"
+        "from sklearn.utils.estimator_checks import check_estimator\n"
+        f"done = check_estimator(E(**{QUICK}), on_skip=None)\n"
+        "print(*[r['check_name'] for r in done if r['status'] != 'passed'])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env={**os.environ, "SCIPY_ARRAY_API": "1"}, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert found.stdout.split() == []
 
 
 @pytest.mark.parametrize("selector", SELECTORS)
