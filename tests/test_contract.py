@@ -31,7 +31,6 @@ ESTIMATORS = [LSHMLPClassifier, LSHMLPRegressor]
 CONFIGURATIONS = [  # of both; of narrower layers and fewer epochs, which are quicker to check
     {"selector": "lsh"}, {"selector": "sketch"}, {"selector": "topk"}, {"selector": "dropout"},
     {"selector": "adaptive_dropout"}, {"asynchronous": True, "n_threads": 1}, {"n_threads": 2},
-    {"early_stopping": True, "scoring": "loss"},
 ]  # fmt: skip
 QUICK = {"hidden_layer_sizes": (100,), "density": 0.5, "max_iter": 100}
 CHECKED = [
