@@ -2,19 +2,20 @@
 
 import warnings
 from contextlib import contextmanager
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from sklearn_lsh._callbacks import CallbackSupportMixin, Tasks, with_callbacks
 from sklearn_lsh._conversion import to_sklearn
+from sklearn_lsh._monitor import Monitor, evaluate
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._parameters import (
     BUILT_IN,
@@ -26,6 +27,7 @@ from sklearn_lsh._parameters import (
 )
 from sklearn_lsh._persistence import load_estimator, save_estimator
 from sklearn_lsh._rows import Rows
+from sklearn_lsh._samples import check_sample, check_validation_sample, split
 from sklearn_lsh._training import Trainer, work_of_row
 from sklearn_lsh._workspace import Workspace
 
@@ -37,11 +39,11 @@ ASYNCHRONOUS_BATCH = 64
 WORK_PER_THREAD = 2**21
 
 
-class BaseLSHMLP(BaseEstimator):
+class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
     """Shared machinery of LSHMLPClassifier and LSHMLPRegressor.
 
-    A subclass encodes its targets (``_encode``), scores held-out rows (``_validation_score``), may
-    stratify them (``_strata``) and says how raw scores become predictions.
+    A subclass encodes its targets (``_encode``), scores held-out rows (``_to_score``, ``_score``),
+    may stratify them (``_strata``) and says how raw scores become predictions.
     """
 
     _parameter_constraints: ClassVar[dict] = CONSTRAINTS
@@ -82,43 +84,32 @@ class BaseLSHMLP(BaseEstimator):
             vars(self).update(before)
             raise
 
-    def _fit(self, X, y, sample_weight, *, incremental=False, classes=None):
+    @with_callbacks
+    def _fit(
+        self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None
+    ):
+        """Check everything, then train; validation : X, y and sample_weight."""
+        check_parameters(self)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        n_epochs = 1 if incremental else self.max_iter
+        tasks = Tasks(self, n_epochs, X, y, sample_weight)
         with self._unchanged_on_error():
-            check_parameters(self)
-            if incremental and self.early_stopping:
-                raise ValueError("partial_fit does not support early_stopping=True.")
             cold = not hasattr(self, "_trainer") or not (incremental or self.warm_start)
-            X, y = validate_data(
-                self,
-                X,
-                y,
-                reset=cold,
-                accept_sparse="csr",
-                dtype=np.float32,
-                order="C",
-                multi_output=True,
-                y_numeric=is_regressor(self),
-            )
-            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            if np.any(weight < 0):
-                raise ValueError("Negative values in sample_weight.")
-            loss, targets, weight = self._encode(y, weight, cold, incremental, classes)
-            rows = np.flatnonzero(weight)
-            if not len(rows):
-                raise ValueError("sample_weight (with class_weight) is zero for every sample.")
-            inputs, targets, weight = Rows.from_matrix(X), targets.take(rows), weight[rows]
-            inputs = inputs.take(rows)
+            loss, train = check_sample(self, X, y, sample_weight, cold, incremental, classes)
+            watched = check_validation_sample(self, *validation, train.targets.n_cols)
             if not cold:
-                self._check_same_network(targets)
-            train, validation = np.arange(len(inputs)), None
+                self._check_same_network(train.targets)
             rng = check_random_state(self.random_state) if cold else self._random_state
             # Threads of BLAS would spin against ours, and their number could change the bits.
             with threadpool_limits(1, user_api="blas"):
                 if cold:
-                    self._start(inputs, targets, weight, loss, rng)
-                if self.early_stopping:
-                    train, validation = self._split(targets, rng)
-                self._train(inputs, targets, weight, train, validation, cold, incremental)
+                    self._start(train, loss, rng)
+                if self.early_stopping and watched is None:
+                    train, watched = split(self, train, rng)
+                self._network.loss = loss
+                self._train(train, watched, tasks, cold, incremental)
+            tasks.end()
         return self
 
     def _check_same_network(self, targets):
@@ -134,8 +125,9 @@ class BaseLSHMLP(BaseEstimator):
                 f"y has {targets.n_cols} outputs, the network has {self.n_outputs_} outputs."
             )
 
-    def _start(self, inputs, targets, weight, loss, rng):
+    def _start(self, sample, loss, rng):
         """A new network and an empty history."""
+        inputs, targets, weight = sample.inputs, sample.targets, sample.weight
         self._random_state = rng
         self._built_with = {name: deepcopy(getattr(self, name)) for name in BUILT_IN}
         n_entries = float(np.average(inputs.length, weights=weight))
@@ -154,24 +146,8 @@ class BaseLSHMLP(BaseEstimator):
         self.t_ = 0
         self.loss_ = np.nan
         self.loss_curve_ = []
-        self.best_loss_ = None if self.early_stopping else np.inf
-        self.validation_scores_ = [] if self.early_stopping else None
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
-
-    def _split(self, targets, rng):
-        """Rows to train on and rows to watch."""
-        train, validation = train_test_split(
-            np.arange(len(targets)),
-            random_state=rng,
-            test_size=self.validation_fraction,
-            stratify=self._strata(targets),
-        )
-        if len(validation) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of "
-                "your dataset."
-            )
-        return train, validation
+        self.best_loss_ = self.best_validation_score_ = None
+        self.validation_scores_ = self.validation_loss_curve_ = None
 
     def _strata(self, targets):
         return None
@@ -181,100 +157,97 @@ class BaseLSHMLP(BaseEstimator):
             return self.batch_size
         return ASYNCHRONOUS_BATCH if self.asynchronous else 200
 
-    def _train(self, inputs, targets, weight, train, validation, cold, incremental):
+    def _train(self, train, watched, tasks, cold, incremental):
+        """Epochs over the rows of `train`; those of `watched` (or None) are scored after each.
+
+        What lasts from one epoch to the next is in the trainer, the monitor, the random state and
+        the attributes of the history.
+        """
         trainer, rng = self._trainer, self._random_state
         trainer.alpha, trainer.rows_per_step = self.alpha, self._batch_size()
-        trainer.streaming = incremental
+        trainer.streaming, trainer.order = incremental, np.arange(len(train))
         if not (cold or incremental):
             trainer.adjust(make_optimizer(self))
-        self.loss_curve_ = list(self.loss_curve_)
+        self._go_on_with_history(watched)
         spent = self.n_multiplications_ = dict(self.n_multiplications_)
-        if validation is None and self.best_loss_ is None:
-            self.best_loss_ = np.inf
-        if validation is not None and self.validation_scores_ is None:
-            self.validation_scores_, self.best_validation_score_ = [], -np.inf
         batch_size = min(self._batch_size(), len(train))
         if self.batch_size != "auto" and self.batch_size > len(train):
             warnings.warn(
                 f"batch_size={self.batch_size} is clipped to the {len(train)} samples.",
-                stacklevel=4,
+                stacklevel=5,
             )
-        trainer.network.layers[-1].selector.expect(targets, batch_size, incremental)
+        trainer.network.layers[-1].selector.expect(train.targets, batch_size, incremental)
         workspace = self._workspace(batch_size, trainer.network, training=True)
         if cold:
-            trainer.begin(inputs.take(train), weight[train], workspace, spent)
+            trainer.begin(train.inputs, train.weight, workspace, spent)
         max_iter = 1 if incremental else self.max_iter
-        no_improvement, best, finished = 0, None, incremental
-        n_before = len(self.validation_scores_ or [])
-        self.n_iter_ = 0
+        best = -np.inf if self.early_stopping else -self.best_loss_
+        monitor = Monitor(best, self.tol, self.n_iter_no_change, self.early_stopping)
+        finished, self.n_iter_ = incremental, 0
         try:
             while self.n_iter_ < max_iter:
+                tasks.begin_epoch()
                 if self.shuffle:
-                    order = np.arange(len(train))
-                    rng.shuffle(order)
-                    train = train[order]
+                    trainer.shuffle(rng)
                 self.loss_ = trainer.epoch(
-                    inputs.take(train),
-                    targets.take(train),
-                    weight[train],
+                    train.inputs,
+                    train.targets,
+                    train.weight,
                     batch_size,
                     self.asynchronous,
                     workspace,
                     spent,
                 )
-                self.n_iter_ += 1
-                self.t_ += len(train)
-                self.loss_curve_.append(self.loss_)
-                if self.verbose:
-                    print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                improved = self._improved(inputs, targets, weight, validation)
-                # Scores of earlier fits are those of other rows.
-                if validation is not None and self.validation_scores_[-1] >= max(
-                    self.validation_scores_[n_before:]
-                ):
-                    best = deepcopy([(la.W, la.b, la.selector) for la in trainer.network.layers])
-                no_improvement = 0 if improved else no_improvement + 1
+                value = self._record(len(train), watched)
                 if self.learning_rate == "invscaling" and self.solver == "sgd":
                     trainer.optimizer.learning_rate = (
                         self.learning_rate_init / (self.t_ + 1) ** self.power_t
                     )
-                if no_improvement > self.n_iter_no_change:
-                    no_improvement = 0
-                    finished = self._stops(trainer.optimizer)
-                    if finished:
-                        break
+                finished = monitor.watch(value, trainer.network) and self._stops(trainer.optimizer)
+                if tasks.end_epoch(self._stopped_here) or finished:
+                    finished = True
+                    break
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
             finished = True
-        if not finished:
+        if not (finished or incremental):
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
                 "optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
-        if best is not None:
-            for layer, kept in zip(trainer.network.layers, best, strict=True):
-                layer.W[...], layer.b[...], layer.selector = kept
-                layer.changed[:] = 1
-        if not incremental:
-            trainer.network.refresh(spent, workspace.n_threads)
-            if not self.warm_start:
-                trainer.forget_slots()
+        monitor.put_back(trainer.network)
+        trainer.finish(spent, workspace.n_threads, self.warm_start)
 
-    def _improved(self, inputs, targets, weight, validation):
-        """Record the epoch; whether it was better than the best so far by tol."""
-        if validation is None:
-            improved = self.loss_ <= self.best_loss_ - self.tol
+    def _go_on_with_history(self, watched):
+        """Lists of its own, so that those before can be put back."""
+        self.loss_curve_ = list(self.loss_curve_)
+        if not self.early_stopping and self.best_loss_ is None:
+            self.best_loss_ = np.inf
+        if watched is not None:
+            self.validation_loss_curve_ = list(self.validation_loss_curve_ or [])
+            self.validation_scores_ = list(self.validation_scores_ or [])
+            if self.best_validation_score_ is None:
+                self.best_validation_score_ = -np.inf
+
+    def _record(self, n_rows, watched):
+        """Add an epoch to the history; what it is judged by, larger is better."""
+        self.n_iter_ += 1
+        self.t_ += n_rows
+        self.loss_curve_.append(self.loss_)
+        if self.verbose:
+            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+        if not self.early_stopping:
             self.best_loss_ = min(self.best_loss_, self.loss_)
-            return improved
-        score = self._validation_score(
-            inputs.take(validation), targets.take(validation), weight[validation]
-        )
-        improved = score >= self.best_validation_score_ + self.tol
-        self.validation_scores_ = [*self.validation_scores_, score]
-        self.best_validation_score_ = max(self.best_validation_score_, score)
-        return improved
+        if watched is not None:
+            loss, score = evaluate(self, watched)
+            self.validation_loss_curve_.append(loss)
+            self.validation_scores_.append(score)
+            self.best_validation_score_ = max(self.best_validation_score_, score)
+            if self.verbose:
+                print(f"Validation loss = {loss:.8f}, score = {score:.6f}")
+        return score if self.early_stopping else -self.loss_
 
     def _stops(self, optimizer):
         """No more improvement: stop, or go on with a smaller step."""
@@ -285,6 +258,13 @@ class BaseLSHMLP(BaseEstimator):
         if self.verbose:
             print(f"No improvement of tol={self.tol} for {self.n_iter_no_change} epochs. Stopping.")
         return True
+
+    def _stopped_here(self):
+        """Attributes of the model that this one would be, had training ended with this epoch."""
+        trainer = deepcopy(self._trainer)
+        trainer.finish(dict.fromkeys(COSTS, 0), 1, self.warm_start)
+        lists = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
+        return {"_trainer": trainer} | {name: copy(getattr(self, name)) for name in lists}
 
     # ---- Prediction ---------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
@@ -72,10 +72,20 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     nesterovs_momentum : bool, default=True
         Whether the momentum of 'sgd' is Nesterov's.
     early_stopping : bool, default=False
-        Whether to hold out rows, to score them after every epoch (accuracy), to stop
-        when the score no longer improves and to keep the weights of the best epoch.
+        Whether to hold out rows (or to take `X_val` of `fit`), to score them after every epoch, to
+        stop when the score no longer improves and to keep the weights of the best epoch.
     validation_fraction : float, default=0.1
         Share of the rows held out by early stopping, in [0, 1).
+    scoring : str, callable or None, default=None
+        Score of the rows held out or passed as `X_val`; the larger, the better.
+
+        - None: accuracy; of multilabel targets with `loss='softmax'` or a sampled output layer, the
+          share of rows whose best label is right.
+        - 'loss': the negative of the validation loss.
+        - another str: a scorer of scikit-learn, which is passed the rows' sample weights if there
+          are any, `class_weight` left out.
+        - callable: ``scoring(estimator, X, y)``, a number; the estimator is this one, as far as it
+          has been trained, X and y are rows of what was passed to `fit`.
     beta_1 : float, default=0.9
         Decay of Adam's first moment, in [0, 1).
     beta_2 : float, default=0.999
@@ -170,10 +180,13 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Smallest entry of `loss_curve_`; None under early stopping.
     loss_curve_ : list of float
         `loss_` after every epoch since the weights were drawn.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the rows held out or passed as `X_val` after every epoch with such rows, the
+        penalty left out, all outputs computed; None if there were none.
     validation_scores_ : list of float or None
-        Accuracy on the held-out rows after every epoch; None without early stopping.
+        Their score, by `scoring`.
     best_validation_score_ : float or None
-        Largest entry of `validation_scores_`; None without early stopping.
+        Largest entry of `validation_scores_`.
     n_iter_ : int
         Epochs of the last call of `fit` or `partial_fit`.
     t_ : int
@@ -222,8 +235,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     that were not touched keep their value and the solver's moments, and are not penalised. The
     gradient of a touched weight is (sum of s_i * slope_i + `alpha` * w) / sum of s_i over the
     batch, s_i being the weight of row i, so one step decays it by `alpha` / sum of the batch's
-    weights. Asynchronous steps weight rows relative to the mean of all, and decay by `alpha` / rows
-    of the batch. `loss_` counts the penalty of all weights.
+    weights. Asynchronous steps put the number of the batch's rows times the mean weight of all rows
+    in the place of that sum. `loss_` counts the penalty of all weights.
 
     **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
     same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of
@@ -294,6 +307,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         nesterovs_momentum=True,
         early_stopping=False,
         validation_fraction=0.1,
+        scoring=None,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
@@ -331,6 +345,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -355,7 +370,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network.
 
         Parameters
@@ -367,6 +382,16 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             Classes, or a binary indicator matrix of labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; rows of weight zero are left out.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Rows to watch, which are not trained on. They are scored after every epoch (`scoring`,
+            `validation_scores_`, `validation_loss_curve_`). With `early_stopping` they decide when
+            to stop and which weights to keep, in place of rows split off X; without, they change
+            nothing. In a pipeline they are transformed as X is with ``transform_input=["X_val"]``.
+        y_val : array-like of shape (n_val,) or {array-like, sparse matrix} of shape \
+                (n_val, n_labels), default=None
+            Their classes, all of them among those of y, or labels.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Non-negative weights of the rows of X_val.
 
         Returns
         -------
@@ -375,11 +400,12 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Raises
         ------
         ValueError
-            A parameter out of range, data that are not finite, or sample weights that are
-            negative or all zero: the estimator is unchanged. Also when the network's own weights
-            stop being finite; under `warm_start` they are then lost.
+            A parameter out of range, data that are not finite, sample weights that are negative
+            or all zero, X_val without y_val or the other way round: the estimator is unchanged.
+            Also when the network's own weights stop being finite; under `warm_start` they are then
+            lost.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train on the given rows once.
@@ -431,8 +457,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
                 )
             if multilabel != self._multilabel:
                 raise ValueError("y changed between classes and an indicator matrix of labels.")
-        weight = self._weigh_classes(y, weight, incremental)
         if multilabel:
+            weight = self._weigh_classes(y, weight, incremental)
             if y.shape[1] != len(self.classes_):
                 raise ValueError(f"y has {y.shape[1]} labels (classes), not {len(self.classes_)}.")
             labels = sp.csr_array(y, dtype=np.float32, copy=True)
@@ -448,6 +474,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         if np.any(self.classes_[codes] != y):
             unseen = np.setdiff1d(y, self.classes_)
             raise ValueError(f"y has classes {unseen} that are not in classes_ {self.classes_}.")
+        weight = self._weigh_classes(y, weight, incremental)
         if len(self.classes_) > 2:
             return Loss("log_loss"), Rows.one_hot(codes, len(self.classes_)), weight
         return Loss("binary_log_loss"), Rows.from_matrix(codes[:, None]), weight
@@ -460,6 +487,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
                 raise ValueError(
                     f"class_weight must be finite and not negative, got {self.class_weight!r}."
                 )
+            if not self._multilabel:  # of all classes: some may be missing in these rows
+                weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+                return weight * weights[np.searchsorted(self.classes_, y)]
         elif incremental:
             raise ValueError(
                 "class_weight='balanced' is not supported by partial_fit, which sees no more than "
@@ -474,12 +504,18 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         codes = targets.values if len(self.classes_) <= 2 else targets.indices
         return codes[targets.start]
 
-    def _validation_score(self, inputs, targets, weight):
+    @property
+    def _ranks(self):
+        """Whether the best label is what counts, not which of them are on."""
+        return self._multilabel and (self.out_activation_ == "softmax" or self._samples_output)
+
+    def _to_score(self, scores):
+        return scores.argmax(axis=1)[:, None] if self._ranks else self._decisions(scores)
+
+    def _score(self, targets, predicted, weight):
         truth = targets.to_csr()
-        if self._multilabel and (self.out_activation_ == "softmax" or self._samples_output):
-            best, _ = top_k(self, inputs, 1, tables=False)
-            return precision_at_k(truth, best, sample_weight=weight)
-        predicted = self._decide(inputs)
+        if self._ranks:
+            return precision_at_k(truth, predicted, sample_weight=weight)
         if self._multilabel:
             return accuracy_score(truth.toarray() > 0, predicted, sample_weight=weight)
         truth = truth.toarray()[:, 0] if truth.shape[1] == 1 else targets.indices[targets.start]
@@ -490,21 +526,16 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         """Whether the output layer was trained on few of its labels."""
         return not self._network.layers[-1].selector.is_dense
 
-    def _decide(self, inputs):
+    def _decisions(self, scores):
         """Number of the class, or the labels that are on: dense, or CSR as they were in `fit`."""
-        decisions = []
-        for _, out in self._outputs(inputs):
-            scores = out.to_matrix()
-            if not self._multilabel:
-                decisions.append(scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0] > 0)
-                continue
-            least = 0.0
-            if self.out_activation_ == "softmax":
-                # Half of the share of the likeliest: true labels all have the same.
-                least = scores.max(axis=1, keepdims=True) - np.float32(np.log(2))
-            on = (scores > least).astype(int)
-            decisions.append(sp.csr_array(on) if self._sparse_labels else on)
-        return stack(decisions) if self._multilabel else np.concatenate(decisions)
+        if not self._multilabel:
+            return scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0] > 0
+        least = 0.0
+        if self.out_activation_ == "softmax":
+            # Half of the share of the likeliest: true labels all have the same.
+            least = scores.max(axis=1, keepdims=True) - np.float32(np.log(2))
+        on = (scores > least).astype(int)
+        return sp.csr_array(on) if self._sparse_labels else on
 
     def decision_function(self, X):
         """Raw scores: the inputs of the last softmax or logistic function.
@@ -571,7 +602,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             An indicator of labels is sparse if it was in `fit`. Under loss='softmax' labels are on
             that have more than half of the likeliest label's probability.
         """
-        decisions = self._decide(self._rows(X))
+        decisions = stack(
+            [self._decisions(out.to_matrix()) for _, out in self._outputs(self._rows(X))]
+        )
         if self._multilabel:
             return decisions
         return self.classes_[np.minimum(decisions, len(self.classes_) - 1).astype(int)]

@@ -32,7 +32,8 @@ def to_sklearn(est):
     if est.out_activation_ == "exp" and "loss" not in params:
         raise ValueError("This version of scikit-learn has no network with loss='poisson'.")
     if not is_classifier(est) and "loss" in params:
-        params["loss"] = network.loss.name
+        # To go on by: predictions are the same under any loss but "poisson".
+        params["loss"] = "poisson" if est.out_activation_ == "exp" else "squared_error"
     model = cls(**params)
     for name in SHARED:
         setattr(model, name, getattr(est, name))

@@ -50,7 +50,7 @@ class Network:
         Returns the weighted loss and the share of the penalty in it, both summed over the rows.
         """
         loss, share, counts, touched = _train.train(
-            self.layers, self.loss.kind, inputs, targets, weight, optimizer, alpha, batch_size,
+            self.layers, self.loss, inputs, targets, weight, optimizer, alpha, batch_size,
             lock_free, workspace,
         )  # fmt: skip
         n_steps = -(-len(inputs) // batch_size)

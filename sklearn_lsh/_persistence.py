@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_lsh._archive import read_archive, write_archive
 from sklearn_lsh._attributes import random_state, random_state_of
+from sklearn_lsh._losses import Loss
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._parameters import BUILT_IN, check_parameters
 from sklearn_lsh._schema import anything, choice, fields, flag, integer, items
@@ -101,7 +102,8 @@ def classes(value, name):
 
 FITTED = {
     "t_": integer(), "n_iter_": integer(), "loss_": real, "best_loss_": optional(real),
-    "loss_curve_": curve, "validation_scores_": optional(curve),
+    "loss_curve_": curve, "validation_loss_curve_": optional(curve),
+    "validation_scores_": optional(curve),
     "best_validation_score_": optional(real), "n_multiplications_": spent,
 }  # fmt: skip
 FITTED_CLASSIFIER = {"classes_": classes, "_multilabel": flag, "_sparse_labels": flag}
@@ -184,6 +186,7 @@ def read(cls, state):
     for name, value in attributes.items():
         setattr(est, name, value)
     loss, n_outputs = expected(built.loss, attributes)
+    loss = Loss(loss, getattr(est, "delta", 1.0))
     est._trainer = read_trainer(values["trainer"], "trainer", built.solver, loss)
     network = est._network
     est.n_features_in_ = network.layers[0].selector.n_in
@@ -223,7 +226,7 @@ def check_for_files(est):
 
 
 def expected(loss, attributes):
-    """The network's loss and number of outputs that go with the targets; None: any number."""
+    """Name of the loss and number of outputs that go with the targets; None: any number."""
     if "classes_" not in attributes:
         return loss, 1 if attributes["_one_output"] else None
     labels = attributes["classes_"]

@@ -1,11 +1,12 @@
 """The regressor: scikit-learn's contract, outputs and predictions."""
 
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_lsh._base import BaseLSHMLP
 from sklearn_lsh._losses import Loss
@@ -27,9 +28,14 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         Activation of the hidden layers; a list has one name per hidden layer. The slope of
         'leaky_relu' below zero is 0.01. Active are the neurons of largest pre-activation, for
         'tanh' and 'identity', which respond to both signs, those of largest absolute value.
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        'squared_error': half the squared error. 'poisson': half the Poisson deviance, with the
-        exponential of the raw scores as means; y must not be negative.
+    loss : {'squared_error', 'huber', 'absolute_error', 'poisson'}, default='squared_error'
+        'squared_error': half the squared error. 'huber': that of errors up to `delta`, and beyond a
+        line of slope `delta`. 'absolute_error': the absolute error; the slope at 0, where it has
+        none, is taken to be 0. 'poisson': half the Poisson deviance, with the exponential of the
+        raw scores as means; y must not be negative. Of several outputs steps follow the sum, and
+        `loss_` reports it, but the mean for 'squared_error', as scikit-learn's MLP does.
+    delta : float, default=1.0
+        Error from which on 'huber' is linear, in units of y.
     solver : {'adam', 'sgd', 'adagrad'}, default='adam'
         Rule of the steps. All are lazy: see Notes.
     alpha : float, default=0.0001
@@ -66,10 +72,19 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
     nesterovs_momentum : bool, default=True
         Whether the momentum of 'sgd' is Nesterov's.
     early_stopping : bool, default=False
-        Whether to hold out rows, to score them after every epoch (R2), to stop
-        when the score no longer improves and to keep the weights of the best epoch.
+        Whether to hold out rows (or to take `X_val` of `fit`), to score them after every epoch, to
+        stop when the score no longer improves and to keep the weights of the best epoch.
     validation_fraction : float, default=0.1
         Share of the rows held out by early stopping, in [0, 1).
+    scoring : str, callable or None, default=None
+        Score of the rows held out or passed as `X_val`; the larger, the better.
+
+        - None: R2.
+        - 'loss': the negative of the validation loss.
+        - another str: a scorer of scikit-learn, which is passed the rows' sample weights if there
+          are any.
+        - callable: ``scoring(estimator, X, y)``, a number; the estimator is this one, as far as it
+          has been trained, X and y are rows of what was passed to `fit`.
     beta_1 : float, default=0.9
         Decay of Adam's first moment, in [0, 1).
     beta_2 : float, default=0.999
@@ -148,10 +163,13 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         Smallest entry of `loss_curve_`; None under early stopping.
     loss_curve_ : list of float
         `loss_` after every epoch since the weights were drawn.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the rows held out or passed as `X_val` after every epoch with such rows, the
+        penalty left out; None if there were none.
     validation_scores_ : list of float or None
-        R2 on the held-out rows after every epoch; None without early stopping.
+        Their score, by `scoring`.
     best_validation_score_ : float or None
-        Largest entry of `validation_scores_`; None without early stopping.
+        Largest entry of `validation_scores_`.
     n_iter_ : int
         Epochs of the last call of `fit` or `partial_fit`.
     t_ : int
@@ -200,8 +218,8 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
     that were not touched keep their value and the solver's moments, and are not penalised. The
     gradient of a touched weight is (sum of s_i * slope_i + `alpha` * w) / sum of s_i over the
     batch, s_i being the weight of row i, so one step decays it by `alpha` / sum of the batch's
-    weights. Asynchronous steps weight rows relative to the mean of all, and decay by `alpha` / rows
-    of the batch. `loss_` counts the penalty of all weights.
+    weights. Asynchronous steps put the number of the batch's rows times the mean weight of all rows
+    in the place of that sum. `loss_` counts the penalty of all weights.
 
     **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
     same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of
@@ -245,7 +263,8 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseLSHMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions({"squared_error", "huber", "absolute_error", "poisson"})],
+        "delta": [Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -254,6 +273,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         activation="relu",
         *,
         loss="squared_error",
+        delta=1.0,
         solver="adam",
         alpha=0.0001,
         batch_size="auto",
@@ -270,6 +290,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         nesterovs_momentum=True,
         early_stopping=False,
         validation_fraction=0.1,
+        scoring=None,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
@@ -289,6 +310,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.loss = loss
+        self.delta = delta
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
@@ -305,6 +327,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -326,7 +349,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network.
 
         Parameters
@@ -336,6 +359,15 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; rows of weight zero are left out.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Rows to watch, which are not trained on. They are scored after every epoch (`scoring`,
+            `validation_scores_`, `validation_loss_curve_`). With `early_stopping` they decide when
+            to stop and which weights to keep, in place of rows split off X; without, they change
+            nothing. In a pipeline they are transformed as X is with ``transform_input=["X_val"]``.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Non-negative weights of the rows of X_val.
 
         Returns
         -------
@@ -345,10 +377,11 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         ------
         ValueError
             A parameter out of range, data that are not finite, negative y under the Poisson loss,
-            or sample weights that are negative or all zero: the estimator is unchanged. Also when
-            the network's own weights stop being finite; under `warm_start` they are then lost.
+            sample weights that are negative or all zero, X_val without y_val or the other way
+            round: the estimator is unchanged. Also when the network's own weights stop being
+            finite; under `warm_start` they are then lost.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     def partial_fit(self, X, y, sample_weight=None):
         """Train on the given rows once.
@@ -378,10 +411,12 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         if cold:
             self._one_output = y.ndim == 1
         targets = Rows.from_matrix(y.astype(np.float32).reshape(len(y), -1))
-        return Loss(self.loss), targets, weight
+        return Loss(self.loss, self.delta), targets, weight
 
-    def _validation_score(self, inputs, targets, weight):
-        predicted = self._network.loss.predictions(self._scores(inputs))
+    def _to_score(self, scores):
+        return self._network.loss.predictions(scores)
+
+    def _score(self, targets, predicted, weight):
         return r2_score(targets.to_matrix(), predicted, sample_weight=weight)
 
     def predict(self, X):

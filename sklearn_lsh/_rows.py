@@ -170,4 +170,4 @@ class Rows:
 
 def stack(pieces):
     """One matrix on top of another, dense or CSR."""
-    return sp.vstack(pieces, format="csr") if sp.issparse(pieces[0]) else np.vstack(pieces)
+    return sp.vstack(pieces, format="csr") if sp.issparse(pieces[0]) else np.concatenate(pieces)

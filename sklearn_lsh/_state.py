@@ -11,7 +11,6 @@ from sklearn_lsh._attributes import restore, state_of
 from sklearn_lsh._coordinates import RawCoordinates
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._layer import ACTIVATIONS, Layer, aligned
-from sklearn_lsh._losses import Loss
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
 from sklearn_lsh._output_selector import STRONGEST, OutputSelector
@@ -55,8 +54,8 @@ def trainer_state(trainer):
 
 
 def read_trainer(given, name, solver, loss):
-    """The trainer in a state; it must have this solver and this loss."""
-    checks = {"schedule": anything, "loss": choice([loss]), "layers": items}
+    """The trainer in a state; it must have this solver and this Loss."""
+    checks = {"schedule": anything, "loss": choice([loss.name]), "layers": items}
     values = fields(given, name, checks)
     optimizer = OPTIMIZERS[solver].__new__(OPTIMIZERS[solver])
     layers = []
@@ -65,7 +64,7 @@ def read_trainer(given, name, solver, loss):
         layers.append(read_layer(layer, f"{name}.layers[{depth}]", layers, is_last, optimizer))
     if len(layers) < 2:
         raise ValueError(f"{name}.layers must be two or more.")
-    trainer = Trainer(Network(layers, Loss(loss)), optimizer, 0.0, 1.0)
+    trainer = Trainer(Network(layers, loss), optimizer, 0.0, 1.0)
     restore(trainer, values["schedule"], f"{name}.schedule")
     if trainer.next_refresh <= trainer.rows:
         raise ValueError(f"{name}.schedule.next_refresh must be larger than rows.")

@@ -45,6 +45,8 @@ class Trainer:
         differ from doubling its weight. Set, as `streaming` is, by every call that trains.
     streaming : bool
         Whether rows come in chunks: the first few may not be like the rest.
+    order : ndarray of int, or None
+        Order of the rows in the last epoch, on which a shuffle builds; None when not training.
     """
 
     def __init__(self, network, optimizer, alpha, work):
@@ -57,6 +59,7 @@ class Trainer:
         self.next_refresh = self.next_look = 1
         self.looking = 0.0  # nanoseconds
         self.streaming = False
+        self.order = None
 
     def begin(self, inputs, weight, workspace, spent):
         """Show the selectors the data, before the first step."""
@@ -65,18 +68,28 @@ class Trainer:
             inputs, weight = inputs.take(rows), weight[rows]
         self.network.prepare(inputs, weight, workspace, spent)
 
+    def shuffle(self, rng):
+        """Another order of the rows."""
+        order = np.arange(len(self.order))
+        rng.shuffle(order)
+        self.order = self.order[order]
+
     def epoch(self, inputs, targets, weight, batch_size, asynchronous, workspace, spent):
-        """Train on all rows once, in order; returns the mean loss, penalty included.
+        """Train on all rows once, in `order`; returns the mean loss, penalty included.
 
         Raises
         ------
         ValueError
             When the weights have become infinite or NaN.
         """
+        inputs, targets = inputs.take(self.order), targets.take(self.order)
+        weight = weight[self.order]
         for layer in self.network.layers:
             layer.prepare_to_train(self.optimizer.n_slots)
+        alpha = self.alpha
         if asynchronous:
-            weight = weight / weight.mean()
+            # Relative to their mean, the penalty too.
+            alpha, weight = alpha / weight.mean(), weight / weight.mean()
         penalty = squared_norm(self.network)
         total = shares = 0.0
         at = 0
@@ -93,7 +106,7 @@ class Trainer:
                 targets.take(rows),
                 weight[rows],
                 self.optimizer,
-                self.alpha,
+                alpha,
                 batch_size,
                 asynchronous,
                 workspace,
@@ -108,7 +121,7 @@ class Trainer:
                 "Training produced weights that are not finite; a smaller learning_rate_init or "
                 "scaled inputs may help."
             )
-        return (total + 0.5 * self.alpha * penalty * shares) / len(inputs)
+        return (total + 0.5 * alpha * penalty * shares) / len(inputs)
 
     def catch_up(self, n_steps, inputs, weight, workspace, spent):
         """Count steps; let the selectors follow inputs and weights when it is time.
@@ -136,8 +149,17 @@ class Trainer:
         optimizer.t = self.optimizer.t
         self.optimizer = optimizer
 
-    def forget_slots(self):
-        """Drop the optimiser's state, twice the size of the weights under Adam."""
+    def finish(self, spent, n_threads, keep_slots):
+        """After the last epoch: selectors follow the weights, but in a stream.
+
+        keep_slots : or drop the optimiser's state, twice the size of the weights under Adam.
+        """
+        self.order = None
+        if self.streaming:
+            return
+        self.network.refresh(spent, n_threads)
+        if keep_slots:
+            return
         self.optimizer.t = 0
         for layer in self.network.layers:
             layer.slots = []

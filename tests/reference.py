@@ -49,6 +49,21 @@ def _poisson_loss(scores, Y):
     return (xlogy(Y, Y) - Y * scores - Y + mean).sum(axis=1), mean - Y
 
 
+def _absolute_loss(scores, Y):
+    """The absolute error, summed over the outputs; its slope at 0 is 0."""
+    return np.abs(scores - Y).sum(axis=1), np.sign(scores - Y)
+
+
+DELTA = 0.7
+
+
+def _huber_loss(scores, Y):
+    """Half the squared error up to DELTA, and its tangent beyond; summed over the outputs."""
+    error = scores - Y
+    square, line = 0.5 * error**2, DELTA * (np.abs(error) - 0.5 * DELTA)
+    return np.where(np.abs(error) < DELTA, square, line).sum(axis=1), np.clip(error, -DELTA, DELTA)
+
+
 # name -> function of (scores, Y), both (n, n_outputs), returning the loss of each example (n,) and
 # its derivative by the raw scores (n, n_outputs).
 LOSSES = {
@@ -56,6 +71,8 @@ LOSSES = {
     "logistic": _logistic_loss,
     "squared_error": _squared_loss,
     "poisson": _poisson_loss,
+    "absolute_error": _absolute_loss,
+    "huber": _huber_loss,
 }
 
 

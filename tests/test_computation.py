@@ -18,6 +18,7 @@ from cases import (
 from sklearn.base import clone
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
+from sklearn_lsh._losses import Loss
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -40,7 +41,10 @@ def winners(Ws, bs, X, activations, counts):
     return active
 
 
-@pytest.mark.parametrize("activation", [*ref.ACTIVATIONS, ["tanh", "relu"]], ids=str)
+MIXES = [["tanh", "relu"], ["identity", "leaky_relu"], ["leaky_relu", "tanh"]]
+
+
+@pytest.mark.parametrize("activation", [*ref.ACTIVATIONS, *MIXES], ids=str)
 @pytest.mark.parametrize("selector, counts", [("dense", [0, 0]), ("topk", [8, 16])])
 def test_predictions_equal_the_oracle(activation, selector, counts):
     model = small(hidden_layer_sizes=(32, 64), activation=activation, selector=selector)
@@ -54,15 +58,17 @@ def test_predictions_equal_the_oracle(activation, selector, counts):
 
 @pytest.mark.parametrize("selector, counts", [("dense", [0, 0]), ("topk", [8, 16])])
 @pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("activation", ["relu", *MIXES[1:]], ids=str)
 @pytest.mark.parametrize("loss", ref.LOSSES)
-def test_one_step_equals_the_oracle(loss, to_input, selector, counts):
+def test_one_step_equals_the_oracle(loss, activation, to_input, selector, counts):
     rng = np.random.default_rng(0)
     classify = loss in ("softmax", "logistic")
     model = small(
         LSHMLPClassifier if classify else LSHMLPRegressor,
         hidden_layer_sizes=(32, 64), selector=selector, solver="sgd", momentum=0.0,
-        learning_rate_init=0.5, batch_size=40, alpha=0.1 if selector == "dense" else 0.0,
-        **({} if classify else {"loss": loss}),
+        learning_rate_init=0.5, batch_size=40, activation=activation,
+        alpha=0.1 if selector == "dense" else 0.0,
+        **({} if classify else {"loss": loss, "delta": ref.DELTA}),
     )  # fmt: skip
     X, weight = rng.normal(size=(40, 20)), rng.uniform(0.1, 2, 40)
     X[::3, 8:16] = 0
@@ -76,13 +82,42 @@ def test_one_step_equals_the_oracle(loss, to_input, selector, counts):
         y = target = rng.poisson(1.0, size=(40, 2)).astype(float)
     model.partial_fit(to_input(X), y, **({"classes": np.unique(y)} if classify else {}))
     Ws, bs = transposed(model)
-    active = winners(Ws, bs, X, "relu", counts)
-    value, dWs, dbs = ref.gradients(Ws, bs, X, target, loss, "relu", active, weight, model.alpha)
+    active = winners(Ws, bs, X, activation, counts)
+    args = (X, target, loss, activation, active, weight, model.alpha)
+    value, dWs, dbs = ref.gradients(Ws, bs, *args)
     new_Ws, new_bs = transposed(model.partial_fit(to_input(X), y, sample_weight=weight))
     for old, new, slope in zip(Ws + bs, new_Ws + new_bs, dWs + dbs, strict=True):
         np.testing.assert_allclose(new, old - 0.5 * slope, rtol=1e-4, atol=1e-5)
     if loss != "squared_error":  # scikit-learn reports that one as a mean over the outputs
         assert model.loss_ == pytest.approx(value, rel=1e-4)
+
+
+NAMES = {"softmax": "log_loss", "logistic": "binary_log_loss"}
+
+
+@pytest.mark.parametrize("loss", ref.LOSSES)
+def test_losses_of_rows_equal_the_oracle(loss):
+    rng = np.random.default_rng(0)
+    scores, targets = rng.normal(scale=2, size=(30, 3)), rng.integers(2, size=(30, 3))
+    expected = ref.LOSSES[loss](scores, targets)[0] / (3 if loss == "squared_error" else 1)
+    if loss == "softmax":  # the oracle's rows have one label; a row's targets may add up to any sum
+        lone = targets.sum(axis=1) == 1
+        scores, targets, expected = scores[lone], targets[lone], expected[lone]
+    found = Loss(NAMES.get(loss, loss), ref.DELTA).of_rows(scores, targets)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_the_slope_is_zero_where_the_absolute_error_has_a_kink():
+    model = small(LSHMLPRegressor, loss="absolute_error", solver="sgd", alpha=0, momentum=0)
+    y = np.zeros(len(X))
+    model.partial_fit(X, y)
+    model.intercepts_[-1][:] = 0
+    model.coefs_[-1][:] = 0  # now every prediction is right
+    before = [a.copy() for a in model.coefs_ + model.intercepts_]
+    model.partial_fit(X, y)
+    for old, new in zip(before, model.coefs_ + model.intercepts_, strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert model.loss_ == 0
 
 
 @pytest.mark.parametrize("batch_size", [1, 50])

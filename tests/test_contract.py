@@ -2,20 +2,23 @@
 
 import doctest
 import inspect
+import os
 import pickle
 import re
+import subprocess
 import sys
 
 import joblib
 import numpy as np
 import pytest
-from cases import SELECTORS, X, multi_output, small, ten_classes
+from cases import SELECTORS, X, Y, multi_output, small, ten_classes
 from sklearn.base import clone
-from sklearn.datasets import make_classification
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_param_validation,
+    parametrize_with_checks,
+)
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
 
@@ -25,23 +28,47 @@ pytestmark = [
 ]
 
 ESTIMATORS = [LSHMLPClassifier, LSHMLPRegressor]
-CONFIGURATIONS = [{}, {"selector": "lsh"}, {"selector": "sketch"}]
+CONFIGURATIONS = [  # of both; of narrower layers and fewer epochs, which are quicker to check
+    {"selector": "lsh"}, {"selector": "sketch"}, {"selector": "topk"}, {"selector": "dropout"},
+    {"selector": "adaptive_dropout"}, {"asynchronous": True, "n_threads": 1}, {"n_threads": 2},
+]  # fmt: skip
+QUICK = {"hidden_layer_sizes": (100,), "density": 0.5, "max_iter": 100}
+CHECKED = [
+    *[cls() for cls in ESTIMATORS],
+    *[cls(**QUICK, **c) for cls in ESTIMATORS for c in CONFIGURATIONS],
+    LSHMLPClassifier(**QUICK, sampled_output=True),
+    LSHMLPRegressor(**QUICK, loss="huber"),
+    LSHMLPRegressor(**QUICK, loss="absolute_error"),
+]
 
 
-@parametrize_with_checks(
-    [cls(**c) for cls in ESTIMATORS for c in CONFIGURATIONS] + [LSHMLPRegressor(n_threads=2)]
-)
+@parametrize_with_checks(CHECKED)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
 
-def test_grid_search_in_a_pipeline():
-    X, y = make_classification(200, 10, random_state=0)
-    model = make_pipeline(StandardScaler(), small(selector="lsh"))
-    grid = {"lshmlpclassifier__density": [0.1, 0.5], "lshmlpclassifier__n_hashes": [4, 6]}
-    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
-    assert search.score(X, y) > 0.8
-    assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
+@pytest.mark.parametrize(
+    "check", [check_param_validation, check_dataframe_column_names_consistency]
+)
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_checks_that_scikit_learn_keeps_to_itself(cls, check):
+    check(cls.__name__, cls(**QUICK))
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_array_api_in_scipy(cls):
+    # SciPy reads the variable when it is imported.
+    script = (
+        f"from sklearn_lsh import {cls.__name__} as E\n"
+        "from sklearn.utils.estimator_checks import check_estimator\n"
+        f"done = check_estimator(E(**{QUICK}), on_skip=None)\n"
+        "print(*[r['check_name'] for r in done if r['status'] != 'passed'])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env={**os.environ, "SCIPY_ARRAY_API": "1"}, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert found.stdout.split() == []
 
 
 @pytest.mark.parametrize("selector", SELECTORS)
@@ -66,6 +93,36 @@ def test_clone_pickle_and_state(case, selector, tmp_path):
     joblib.dump(model, tmp_path / "model")
     mapped = joblib.load(tmp_path / "model", mmap_mode="r")
     np.testing.assert_array_equal(mapped.predict(X), expected)
+
+
+WITHOUT = """
+import sys, sklearn.model_selection, sklearn.metrics
+sys.modules["sklearn.callback"] = None
+import warnings, joblib
+sys.path.insert(0, {tests!r})
+from cases import X, Y, small
+assert not hasattr(small(), "set_callbacks")
+with warnings.catch_warnings(record=True) as caught:
+    model = small().fit(X, Y)
+assert [w.filename for w in caught] == ["<string>"]
+model.partial_fit(X, Y)
+print(joblib.hash(model.coefs_))
+"""
+
+
+def test_scikit_learn_without_callbacks(request):
+    script = WITHOUT.format(tests=str(request.path.parent))
+    found = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    model = small().fit(X, Y).partial_fit(X, Y)
+    assert found.stdout.split() == [joblib.hash(model.coefs_)]
+
+
+def test_warnings_point_to_the_caller():
+    with pytest.warns(ConvergenceWarning) as caught:
+        small().fit(X, Y)
+    assert caught[0].filename == __file__
 
 
 # ---- Documentation ----------------------------------------------------------------------------
@@ -106,7 +163,7 @@ def test_the_two_estimators_are_documented_alike():
     ours, theirs = (sections(cls) for cls in ESTIMATORS)
     assert ours["Notes"] == theirs["Notes"] and ours["References"] == theirs["References"]
     shared = [entries(part["Parameters"]) for part in (ours, theirs)]
-    for name in set(shared[0]) & set(shared[1]) - {"early_stopping", "loss"}:
+    for name in set(shared[0]) & set(shared[1]) - {"loss", "scoring"}:
         assert shared[0][name].rstrip() == shared[1][name].rstrip()
 
 

@@ -19,9 +19,9 @@ FLOORS = [
     },
     {"_attributes", "_network", "_state", "_training"},
     {
-        "__init__", "__main__", "_base", "_classifier", "_conversion", "_cost_display", "_displays",
-        "_inspection", "_parameters", "_persistence", "_ranking", "_regressor", "datasets",
-        "inspection", "metrics",
+        "__init__", "__main__", "_base", "_callbacks", "_classifier", "_conversion",
+        "_cost_display", "_displays", "_inspection", "_monitor", "_parameters", "_persistence",
+        "_ranking", "_regressor", "_samples", "datasets", "inspection", "metrics",
     },
 ]  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -35,8 +35,8 @@ SIBLINGS = {  # a module may use these of its own floor
     ("_classifier", "_ranking"), ("_classifier", "metrics"),
     ("_attributes", "_training"), ("_state", "_attributes"), ("_state", "_network"),
     ("_state", "_training"), ("_persistence", "_parameters"), ("_base", "_persistence"),
-    ("_base", "_conversion"), ("_base", "_parameters"), ("_classifier", "_base"),
-    ("_regressor", "_base"),
+    ("_base", "_conversion"), ("_base", "_parameters"), ("_base", "_callbacks"),
+    ("_base", "_monitor"), ("_base", "_samples"), ("_classifier", "_base"), ("_regressor", "_base"),
     ("__init__", "_classifier"), ("__init__", "_regressor"), ("_inspection", "_base"),
     ("_displays", "_inspection"), ("_cost_display", "_displays"), ("_cost_display", "_inspection"),
     ("inspection", "_cost_display"), ("inspection", "_displays"), ("inspection", "_inspection"),

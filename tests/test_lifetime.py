@@ -55,16 +55,12 @@ def test_a_warm_start_that_stops_early_ends_with_its_own_best_weights():
     n_before = len(model.validation_scores_)
     other = np.random.default_rng(0).permutation(Y)
     seen = []
-    improved = model._improved
 
-    def watched(*args):
-        found = improved(*args)
-        seen.append([W.copy() for W in model.coefs_])
-        return found
+    def watched(est, X, y):
+        seen.append([W.copy() for W in est.coefs_])
+        return est.score(X, y)
 
-    model._improved = watched
-    model.fit(X, other)
-    del model._improved
+    model.set_params(scoring=watched).fit(X, other)
     scores = np.array(model.validation_scores_[n_before:])
     best = seen[len(scores) - 1 - scores[::-1].argmax()]
     for old, new in zip(best, model.coefs_, strict=True):

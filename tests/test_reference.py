@@ -25,6 +25,8 @@ def problem(seed, hidden, loss, n_outputs=3):
         "logistic": lambda: rng.integers(2, size=(N, n_outputs)).astype(float),
         "squared_error": lambda: rng.normal(size=(N, n_outputs)),
         "poisson": lambda: rng.poisson(1.5, size=(N, n_outputs)).astype(float),
+        "absolute_error": lambda: rng.normal(size=(N, n_outputs)),
+        "huber": lambda: rng.normal(size=(N, n_outputs)),
     }[loss]()
     return Ws, bs, X, Y, rng
 
@@ -104,7 +106,7 @@ def test_inactive_neurons_are_silent_and_untouched(activation):
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
-@pytest.mark.parametrize("loss", ref.LOSSES)
+@pytest.mark.parametrize("loss", ["softmax", "logistic", "squared_error", "poisson"])
 def test_one_step_equals_scikit_learn(loss, to_input, weighted, activation):
     _, _, X, Y, rng = problem(4, (4,), loss)
     sample_weight = rng.uniform(0.1, 2, N) if weighted else None

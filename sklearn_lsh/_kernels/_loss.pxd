@@ -1,7 +1,12 @@
 cdef enum:
-    SOFTMAX, LOGISTIC_LOSS, SQUARED_ERROR, POISSON
+    SOFTMAX, LOGISTIC_LOSS, SQUARED_ERROR, POISSON, HUBER, ABSOLUTE_ERROR
 
 from sklearn_lsh._kernels._views cimport Row
 
 
-cdef double loss_row(int kind, Row out, Row target, float* deltas) noexcept nogil
+cdef struct Loss:
+    int kind
+    double delta                        # error from which on Huber's loss is linear
+
+
+cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) noexcept nogil

@@ -3,13 +3,13 @@ from libc.math cimport exp, fabs, log, log1p
 
 from sklearn_lsh._kernels._views cimport Row
 
-cdef double loss_row(int kind, Row out, Row target, float* deltas) noexcept nogil:
+cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) noexcept nogil:
     """out: scores of the outputs that take part, among them every target.
 
     target: the non-zero targets of the example (or all of them, when dense).
     """
     cdef const float* scores = out.values
-    cdef int n = out.length, k, j = -1
+    cdef int kind = function.kind, n = out.length, k, j = -1
     cdef double loss = 0, total = 0, mass = 0, top = scores[0], s, y
     if kind == SOFTMAX:
         for k in range(1, n):
@@ -27,14 +27,14 @@ cdef double loss_row(int kind, Row out, Row target, float* deltas) noexcept nogi
             s = exp(-fabs(scores[k]))
             loss += log1p(s) + max(scores[k], 0)
             deltas[k] = <float> ((1 if scores[k] >= 0 else s) / (1 + s))
-    elif kind == SQUARED_ERROR:
-        for k in range(n):
-            deltas[k] = scores[k]
-    else:
+    elif kind == POISSON:
         for k in range(n):
             s = exp(scores[k])
             loss += s
             deltas[k] = <float> s
+    else:
+        for k in range(n):
+            deltas[k] = scores[k]
     for k in range(target.length):
         if out.indices == NULL:
             j = target.indices[k] if target.indices != NULL else k
@@ -55,4 +55,15 @@ cdef double loss_row(int kind, Row out, Row target, float* deltas) noexcept nogi
         for k in range(n):
             loss += 0.5 * (<double> deltas[k] * deltas[k])
         loss /= n
+    elif kind == HUBER:
+        for k in range(n):
+            s = fabs(deltas[k])
+            y = min(s, function.delta)
+            loss += y * (s - 0.5 * y)
+            deltas[k] = <float> (y if deltas[k] > 0 else -y)
+    elif kind == ABSOLUTE_ERROR:
+        for k in range(n):
+            loss += fabs(deltas[k])
+            # At the kink the slope is 0.
+            deltas[k] = (deltas[k] > 0) - (deltas[k] < 0)
     return loss

@@ -1,5 +1,6 @@
 from libc.stdint cimport int32_t, int64_t
 
+from sklearn_lsh._kernels._loss cimport Loss
 from sklearn_lsh._kernels._views cimport LayerView, Pairs, RowsView, Scratch
 
 cdef enum:
@@ -9,7 +10,7 @@ cdef enum:
 
 cdef struct Net:
     int n_layers
-    int loss
+    Loss loss
     int most_shared                     # labels that a batch shares in training
     LayerView layers[MAX_LAYERS]
     RowsView outputs[MAX_LAYERS]

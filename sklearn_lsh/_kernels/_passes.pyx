@@ -122,7 +122,7 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, const Labels* l
         for row in range(first, first + n):
             x = row_at(inputs, row)
             counts[COUNTS * depth] += <int64_t> n_stored(&x) * out.length[row]
-            if added != NULL and net.loss == SOFTMAX:
+            if added != NULL and net.loss.kind == SOFTMAX:
                 for at in range(out.start[row], out.start[row] + out.length[row]):
                     out.values[at] -= added.corrections[at]
         inputs = out
@@ -136,7 +136,7 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n,
     cdef int64_t at
     for e in range(n):
         at = out.start[first + e]
-        losses[e] = loss_row(net.loss, row_at(out, first + e), row_at(&net.y, i + e),
+        losses[e] = loss_row(&net.loss, row_at(out, first + e), row_at(&net.y, i + e),
                              net.deltas[depth].values + at)
     for depth in range(net.n_layers - 1, 0, -1):
         backward(&net.layers[depth], &net.deltas[depth], &net.pairs[depth], &net.outputs[depth - 1],

@@ -175,10 +175,26 @@ cdef inline float uniform(uint64_t seed, uint64_t i) noexcept nogil:
     return <float> (((z ^ (z >> 31)) >> 41) + 0.5) / <float> (1 << 23)
 
 
-cdef void draw_keys(const LayerView* layer, Row x, uint64_t row, float* keys) noexcept nogil:
-    """Keys whose largest are a random set: u^(1/p), or its logarithm."""
+cdef uint64_t number_of(const Row* x) noexcept nogil:
+    """A number by the row's entries: one row's, wherever it stands in a batch (FNV-1a)."""
+    cdef uint64_t number = <uint64_t> 0xCBF29CE484222325
+    cdef uint32_t bits
+    cdef int k
+    for k in range(n_stored(x)):
+        memcpy(&bits, x.values + k, sizeof(bits))
+        number = (number ^ bits) * <uint64_t> 0x100000001B3
+        if x.indices != NULL:
+            number = (number ^ <uint32_t> x.indices[k]) * <uint64_t> 0x100000001B3
+    return number ^ (number >> 32)
+
+
+cdef void draw_keys(const LayerView* layer, Row x, float* keys) noexcept nogil:
+    """Keys whose largest are a random set: u^(1/p), or its logarithm.
+
+    By the batch and the row alone: a row that is there twice counts as one of twice the weight.
+    """
     cdef const SelectorView* selector = &layer.selector
-    cdef uint64_t seed = selector.draw * <uint64_t> 0xD1342543DE82EF95 + (row << 32)
+    cdef uint64_t seed = selector.draw * <uint64_t> 0xD1342543DE82EF95 + number_of(&x)
     cdef int j
     if not selector.adaptive:
         for j in range(selector.n_out):
@@ -230,8 +246,8 @@ cdef int add_labels(const SelectorView* selector, const int32_t* found, int coun
     return n
 
 
-cdef int keep_best(const LayerView* layer, Row x, uint64_t row, float* query, float* scores,
-                   Scratch* scratch, int32_t* active, int64_t* counts) noexcept nogil:
+cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, Scratch* scratch,
+                   int32_t* active, int64_t* counts) noexcept nogil:
     """Write one row's sorted active set from its scores, or its query; return its size."""
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_active, s, count
@@ -239,7 +255,7 @@ cdef int keep_best(const LayerView* layer, Row x, uint64_t row, float* query, fl
     if selector.kind == TOPK:
         preactivations(layer, x, NULL, n, scores)
     elif selector.kind == SAMPLED:
-        draw_keys(layer, x, row, scores)
+        draw_keys(layer, x, scores)
     elif selector.kind == TABLES:
         n = candidates(selector, query, scratch, scratch.ids)
         if n > k:
@@ -299,7 +315,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
             row = first + at + e
             active = out.indices + out.start[row]
             out.length[row] = keep_best(
-                layer, row_at(inputs, row), row, scratch.queries + e * r,
+                layer, row_at(inputs, row), scratch.queries + e * r,
                 scratch.scores + e * scratch.stride, scratch, active, counts)
             if labels != NULL:
                 memcpy(scratch.positions, active, out.length[row] * sizeof(int32_t))

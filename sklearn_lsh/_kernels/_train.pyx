@@ -104,7 +104,7 @@ cdef void train_together(Net* net, const Task* task, int64_t number, int n_threa
             net.layers[depth].selector.draw += 1
 
 
-def train(layers, int loss, inputs, targets, const double[::1] sample_weight, optimizer,
+def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimizer,
           double alpha, int batch_size, bint lock_free, workspace):
     """One pass over the rows of `inputs`, an optimiser step a batch.
 
@@ -126,7 +126,8 @@ def train(layers, int loss, inputs, targets, const double[::1] sample_weight, op
     cdef double[:, ::1] totals = np.zeros((n_threads, 16))
     net_view(&net, layers, inputs, workspace)
     scratch = scratch_views(workspace)
-    net.loss = loss
+    net.loss.kind = loss.kind
+    net.loss.delta = loss.delta
     net.y = rows_view(targets)
     task.weights = &sample_weight[0]
     task.batch_size = batch_size
