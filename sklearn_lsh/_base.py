@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
@@ -21,8 +20,9 @@ from sklearn_lsh._parameters import (
     hidden_layer_sizes,
     make_network,
     make_optimizer,
+    thread_count,
 )
-from sklearn_lsh._rows import Rows
+from sklearn_lsh._rows import Rows, check_indices
 from sklearn_lsh._training import Trainer, work_of_row
 from sklearn_lsh._workspace import Workspace
 
@@ -92,8 +92,8 @@ class BaseLSHMLP(BaseEstimator):
             cold = not hasattr(self, "_trainer") or not (incremental or self.warm_start)
             X, y = validate_data(
                 self,
-                X,
-                y,
+                check_indices(X, "X"),
+                check_indices(y, "y"),
                 reset=cold,
                 accept_sparse="csr",
                 dtype=np.float32,
@@ -180,7 +180,7 @@ class BaseLSHMLP(BaseEstimator):
 
     def _batch_size(self):
         if self.batch_size != "auto":
-            return self.batch_size
+            return int(self.batch_size)
         return ASYNCHRONOUS_BATCH if self.asynchronous else 200
 
     def _train(self, inputs, targets, weight, train, validation, cold, incremental):
@@ -292,7 +292,7 @@ class BaseLSHMLP(BaseEstimator):
 
     def _workspace(self, n_rows, network, training=False):
         layers = network.layers
-        n_threads = _openmp_effective_n_threads(self.n_threads)
+        n_threads = thread_count(self)
         if self.n_threads is None and not self.asynchronous:
             # Threads change no bit of the result, so that small batches can do without: waiting
             # for one another takes longer than the work, by far when other programs run.
@@ -305,6 +305,7 @@ class BaseLSHMLP(BaseEstimator):
     def _rows(self, X):
         """Validated input of a fitted estimator."""
         check_is_fitted(self)
+        check_indices(X, "X")
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float32, order="C")
         return Rows.from_matrix(X)
 

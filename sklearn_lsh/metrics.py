@@ -11,6 +11,8 @@ import scipy.sparse as sp
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import _check_sample_weight
 
+from sklearn_lsh._rows import check_indices
+
 __all__ = [
     "inverse_propensities",
     "ndcg_at_k",
@@ -169,7 +171,7 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
     .. [1] H. Jain, Y. Prabhu, M. Varma. "Extreme Multi-label Loss Functions for Recommendation,
        Tagging, Ranking and Other Missing Label Applications". KDD 2016, section 4.
     """
-    y = check_array(y, accept_sparse="csr")
+    y = check_array(check_indices(y, "y"), accept_sparse="csr")
     n = y.shape[0]
     C = (np.log(n) - 1) * (B + 1) ** A
     counts = np.asarray((y != 0).sum(axis=0)).ravel()
@@ -178,7 +180,8 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
 
 def _hits(y_true, y_top, k, sample_weight):
     """True labels (CSR, sorted), which predictions are among them (n, k), and weights."""
-    truth = sp.csr_array(check_array(y_true, accept_sparse="csr"), copy=True)
+    y_true = check_array(check_indices(y_true, "y_true"), accept_sparse="csr")
+    truth = sp.csr_array(y_true, copy=True)
     truth.eliminate_zeros()
     truth.sum_duplicates()
     top = check_array(y_top, dtype=None)
