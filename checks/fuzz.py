@@ -29,6 +29,7 @@ from strategies import N_FEATURES, ODD, arrays, files, matrices, parameters, tar
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, datasets, inspection, metrics
 
+warnings.simplefilter("ignore")
 LIMIT = 60  # seconds a call may take
 RNG = np.random.default_rng(0)
 X = np.round(RNG.normal(size=(14, N_FEATURES)), 2)
@@ -285,7 +286,6 @@ TARGETS = {  # share of all inputs
 
 def fuzz(name, n_examples, number):
     """One target, in this process; what came of its inputs is the last line."""
-    warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     matplotlib.use("agg")
     faulthandler.enable()

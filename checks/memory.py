@@ -1,7 +1,7 @@
 """Resident memory over 1,000 small fits, with predictions and with fits that fail.
 
-After 200 rounds that warm up (stacks of threads, arenas of the allocator, caches of scikit-learn) it
-may grow by 2 MiB: every model here takes more than 10 kB, so that one weight matrix left over in
+After 200 rounds that warm up (stacks of threads, arenas of the allocator, caches of scikit-learn)
+it may grow by 2 MiB: every model here takes more than 10 kB, so that one weight matrix left over in
 every round would be seen, and fragments of the allocator, a page now and then, are not.
 """
 
