@@ -57,7 +57,8 @@ def reports(folder):
 def watched(verdict, what, command, tree, env, wanted=None):
     """Run under a sanitizer: to the end without a report, or, if wanted, with one that says so."""
     folder = Path(tempfile.mkdtemp(dir=tree))
-    options = {key: f"{env[key]}:log_path={folder / 'report'}" for key in env if "_OPTIONS" in key}
+    log = f":log_path={folder / 'report'}:halt_on_error={int(wanted is not None)}"
+    options = {key: env[key] + log for key in env if key.endswith("_OPTIONS")}
     status, output = run(
         command, cwd=tree, env={**QUIET, **env, **options, "PYTHONPATH": str(tree)}
     )
@@ -78,7 +79,7 @@ def memory(folder, verdict, quick):
     env = {
         "LD_PRELOAD": library("libasan.so") + " " + library("libubsan.so"),
         "ASAN_OPTIONS": f"{NO_LEAKS}:verify_asan_link_order=0",
-        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
     }
     exercise = [sys.executable, CHECKS / "exercise.py"]
@@ -101,7 +102,7 @@ def races(folder, verdict):
     )
     link = f"-L{folder} -Wl,--no-as-needed -l:{shim.name} -Wl,-rpath,{folder}"
     tree = build(folder / "races", "-fsanitize=thread", link)
-    env = {"LD_PRELOAD": library("libtsan.so"), "TSAN_OPTIONS": "exitcode=66:report_bugs=1"}
+    env = {"LD_PRELOAD": library("libtsan.so"), "TSAN_OPTIONS": "exitcode=66"}
     exercise = [sys.executable, CHECKS / "exercise.py"]
     watched(verdict, "thread: planted race is found", [*exercise, "--plant", "race"], tree, env,
             wanted="data race")  # fmt: skip
