@@ -185,7 +185,7 @@ class BaseLSHMLP(BaseEstimator):
 
     def _train(self, inputs, targets, weight, train, validation, cold, incremental):
         trainer, rng = self._trainer, self._random_state
-        trainer.alpha, trainer.rows_per_step = self.alpha, self._batch_size()
+        trainer.alpha, trainer.rows_per_step = float(self.alpha), self._batch_size()
         trainer.streaming = incremental
         if not (cold or incremental):
             trainer.adjust(make_optimizer(self))

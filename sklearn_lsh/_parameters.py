@@ -76,6 +76,9 @@ def check_parameters(est):
         )
     est._validate_params()
     thread_count(est)
+    for name in ("alpha", "learning_rate_init", "power_t", "tol", "epsilon"):
+        if getattr(est, name) > np.finfo(np.float64).max:
+            raise ValueError(f"{name} is larger than a float can be.")
     for name in ("beta_1", "beta_2"):
         if np.float32(getattr(est, name)) == 1:
             raise ValueError(f"{name}={getattr(est, name)!r} is 1 in single precision.")

@@ -74,7 +74,8 @@ BAD_PARAMETERS = [
     ("max_iter", 0), ("tol", -1.0), ("momentum", 1.5), ("beta_1", 1.0), ("beta_2", -0.1),
     ("beta_1", 1 - 1e-8), ("beta_2", 1 - 1e-8),
     ("epsilon", 0.0), ("validation_fraction", 1.0), ("n_iter_no_change", 0),
-    ("power_t", -1.0), ("random_state", "seed"),
+    ("power_t", -1.0), ("random_state", "seed"), ("alpha", 10**400), ("tol", 10**400),
+    ("n_threads", 2**31),
 ]  # fmt: skip
 
 
