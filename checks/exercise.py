@@ -1,7 +1,7 @@
 """Every kernel once, small: what the sanitizers watch. Imports nothing but the package.
 
 `--plant` breaks something first, which a sanitizer that is to be believed reports: too little room
-for a layer's outputs (`overflow`), a count of steps at its end (`count`), one scratch for all
+for a layer's outputs (`overflow`), biases at an odd address (`address`), one scratch for all
 threads (`race`).
 """
 
@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, _rows, _training, _workspace
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, _layer, _rows, _workspace
 from sklearn_lsh.inspection import active_sets, neuron_usage, prediction_cost, selection_recall
 
 HASHES = ["simhash", "sparse_simhash", "wta", "cross_polytope", "kmeans"]
@@ -30,14 +30,16 @@ def plant(fault):
             return rows
 
         _rows.Rows.allocate = too_small
-    if fault == "count":
-        begin = _training.Trainer.begin
+    if fault == "address":
+        glorot = _layer.Layer.glorot
 
-        def late(self, *args):
-            self.optimizer.t = 2**63 - 1
-            begin(self, *args)
+        def odd(*args):
+            layer = glorot(*args)
+            memory = np.zeros(layer.b.nbytes + 1, dtype=np.uint8)
+            layer.b = memory[1:].view(np.float32)
+            return layer
 
-        _training.Trainer.begin = late
+        _layer.Layer.glorot = odd
     if fault == "race":
 
         def shared(self, size, dtype):
@@ -105,7 +107,7 @@ def exercise(n_threads):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plant", choices=["overflow", "count", "race"])
+    parser.add_argument("--plant", choices=["overflow", "address", "race"])
     parser.add_argument("--threads", type=int, default=4)
     options = parser.parse_args()
     warnings.simplefilter("ignore")

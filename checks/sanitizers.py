@@ -85,8 +85,8 @@ def memory(folder, verdict, quick):
     exercise = [sys.executable, CHECKS / "exercise.py"]
     watched(verdict, "address: planted overflow is found", [*exercise, "--plant", "overflow"],
             tree, env, wanted="heap-buffer-overflow")  # fmt: skip
-    watched(verdict, "undefined: planted count is found", [*exercise, "--plant", "count"],
-            tree, env, wanted="signed integer overflow")  # fmt: skip
+    watched(verdict, "undefined: planted odd address is found", [*exercise, "--plant", "address"],
+            tree, env, wanted="misaligned address")  # fmt: skip
     watched(verdict, "address, undefined: every kernel", exercise, tree, env)
     for name in [] if quick else TESTS:
         test = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"tests/{name}"]

@@ -1,6 +1,7 @@
 """Parameters of the estimators: what is allowed, and what is built from them."""
 
 import os
+import sys
 from numbers import Integral, Real
 
 import numpy as np
@@ -77,7 +78,7 @@ def check_parameters(est):
     est._validate_params()
     thread_count(est)
     for name in ("alpha", "learning_rate_init", "power_t", "tol", "epsilon"):
-        if getattr(est, name) > np.finfo(np.float64).max:
+        if getattr(est, name) > sys.float_info.max:  # an integer
             raise ValueError(f"{name} is larger than a float can be.")
     for name in ("beta_1", "beta_2"):
         if np.float32(getattr(est, name)) == 1:
