@@ -26,7 +26,7 @@ from sklearn_lsh.metrics import ndcg_at_k, precision_at_k
 
 
 def write(path, n_rows, seed):
-    own = sp.random_array((5000, 8000), density=0.001, rng=np.random.default_rng(0), format="csr")
+    own = sp.random(5000, 8000, density=0.001, format="csr", random_state=np.random.default_rng(0))
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 5000, size=(n_rows, 3))
     rows = np.repeat(np.arange(n_rows), 3)

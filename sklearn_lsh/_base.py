@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
@@ -24,9 +23,10 @@ from sklearn_lsh._parameters import (
     hidden_layer_sizes,
     make_network,
     make_optimizer,
+    thread_count,
 )
 from sklearn_lsh._persistence import load_estimator, save_estimator
-from sklearn_lsh._rows import Rows
+from sklearn_lsh._rows import Rows, check_indices
 from sklearn_lsh._samples import check_sample, check_validation_sample, split
 from sklearn_lsh._training import Trainer, work_of_row
 from sklearn_lsh._workspace import Workspace
@@ -154,7 +154,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
 
     def _batch_size(self):
         if self.batch_size != "auto":
-            return self.batch_size
+            return int(self.batch_size)
         return ASYNCHRONOUS_BATCH if self.asynchronous else 200
 
     def _train(self, train, watched, tasks, cold, incremental):
@@ -164,7 +164,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         the attributes of the history.
         """
         trainer, rng = self._trainer, self._random_state
-        trainer.alpha, trainer.rows_per_step = self.alpha, self._batch_size()
+        trainer.alpha, trainer.rows_per_step = float(self.alpha), self._batch_size()
         trainer.streaming, trainer.order = incremental, np.arange(len(train))
         if not (cold or incremental):
             trainer.adjust(make_optimizer(self))
@@ -270,7 +270,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
 
     def _workspace(self, n_rows, network, training=False):
         layers = network.layers
-        n_threads = _openmp_effective_n_threads(self.n_threads)
+        n_threads = thread_count(self)
         if self.n_threads is None and not self.asynchronous:
             # Threads change no bit of the result, so that small batches can do without: waiting
             # for one another takes longer than the work, by far when other programs run.
@@ -283,6 +283,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
     def _rows(self, X):
         """Validated input of a fitted estimator."""
         check_is_fitted(self)
+        check_indices(X, "X")
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float32, order="C")
         return Rows.from_matrix(X)
 

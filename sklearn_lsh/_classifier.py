@@ -150,7 +150,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         (`batch_size=1`) in [5]_ and [1]_. The result then depends on timing, unless `n_threads=1`.
     n_threads : int or None, default=None
         OpenMP threads. None: as many as there are processors for this process, or one where a
-        batch is too small to share; -1: one per processor.
+        batch is too small to share; -1: one per processor; 1024 at most. A process that was forked
+        after the import of this package always uses one.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, which multiply `sample_weight`: a dict from class to weight (1
         where there is none), or 'balanced' for n_samples / (n_classes * count of the class).

@@ -1,11 +1,18 @@
 """Parameters of the estimators: what is allowed, and what is built from them."""
 
+import os
+import sys
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
@@ -20,6 +27,8 @@ BUILT_IN = (
     "activation", "solver", "selector", "density", "hash_function", "n_hashes", "n_tables",
     "n_probes", "n_candidates", "mips", "sketch_size", "sampled_output", "loss",
 )  # fmt: skip
+PROCESS = os.getpid()
+MAX_THREADS = 1024  # OpenMP ends the process where it cannot start as many as were asked for
 
 
 def positive_integer():
@@ -59,7 +68,7 @@ CONSTRAINTS = {
     "mips": ["boolean"],
     "sketch_size": [positive_integer(), None],
     "asynchronous": ["boolean"],
-    "n_threads": [Integral, None],
+    "n_threads": [Interval(Integral, None, MAX_THREADS, closed="right"), None],
     "random_state": ["random_state"],
 }
 
@@ -72,7 +81,10 @@ def check_parameters(est):
             "sets change with every step; use a stochastic solver: 'adam', 'sgd' or 'adagrad'."
         )
     est._validate_params()
-    _openmp_effective_n_threads(est.n_threads)  # refuses 0
+    thread_count(est)
+    for name in ("alpha", "learning_rate_init", "power_t", "tol", "epsilon"):
+        if getattr(est, name) > sys.float_info.max:  # an integer
+            raise ValueError(f"{name} is larger than a float can be.")
     for name in ("beta_1", "beta_2"):
         if np.float32(getattr(est, name)) == 1:
             raise ValueError(f"{name}={getattr(est, name)!r} is 1 in single precision.")
@@ -98,14 +110,25 @@ def check_parameters(est):
             f"selector={sampled.pop()!r} draws a set for every row of a batch; it does not train "
             "with asynchronous=True."
         )
-    bits = est.n_hashes * HASH_FAMILIES[est.hash_function].bits()
-    size = 4 * est.n_tables * (2**bits + 1)
+    bits = int(est.n_hashes) * HASH_FAMILIES[est.hash_function].bits()
+    size = 4 * int(est.n_tables) * (2**bits + 1)
     if "lsh" in per_layer(est, "selector") and size > MAX_TABLE_BYTES:
         raise ValueError(
             f"n_hashes={est.n_hashes} with n_tables={est.n_tables} and hash_function="
             f"{est.hash_function!r} needs {size / 2**20:.0f} MiB a layer for bucket offsets alone; "
             f"{MAX_TABLE_BYTES // 2**20} MiB is the limit."
         )
+
+
+def thread_count(est):
+    """OpenMP threads that n_threads stands for, which prediction goes by as well.
+
+    One in a process that was forked: GNU OpenMP would wait for the threads of its parent.
+    """
+    constraint = {"n_threads": CONSTRAINTS["n_threads"]}
+    validate_parameter_constraints(constraint, {"n_threads": est.n_threads}, type(est).__name__)
+    n_threads = int(_openmp_effective_n_threads(est.n_threads))  # refuses 0
+    return n_threads if os.getpid() == PROCESS else 1
 
 
 def hidden_layer_sizes(est):
@@ -141,6 +164,9 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
     layers = []
+    # Sums and products of small integer types of NumPy would overflow.
+    names = ("sketch_size", "n_hashes", "n_tables", "n_probes", "n_candidates")
+    counts = {name: getattr(est, name) and int(getattr(est, name)) for name in names}
     values = [per_layer(est, name) for name in ("selector", "density", "activation")]
     for n_out, name, density, activation in zip(hidden_layer_sizes(est), *values, strict=True):
         selector = make_selector(
@@ -154,13 +180,9 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             by_magnitude=activation in TWO_SIDED,
             # Not drawn from rng: weights and batches then are those of scikit-learn's MLP.
             seed=len(layers),
-            sketch_size=est.sketch_size,
             hash_function=est.hash_function,
-            n_hashes=est.n_hashes,
-            n_tables=est.n_tables,
-            n_probes=est.n_probes,
-            n_candidates=est.n_candidates,
             mips=est.mips,
+            **counts,
         )
         by_input = not layers and sparse and selector.is_dense
         # The output's bound, too, goes by the activation below, as in scikit-learn.

@@ -13,8 +13,6 @@ from sklearn_lsh._schema import anything, choice, fields, flag, integer, items
 from sklearn_lsh._state import read_trainer, trainer_state
 
 FORMAT = 1
-# Threads that a file may ask for: where there cannot be as many, OpenMP ends the process.
-MOST_THREADS = 1024
 # What malformed values raise, besides ValueError, where they are used.
 MALFORMED = (TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
@@ -128,7 +126,7 @@ def kind(cls):
 
 def save_estimator(est, path):
     check_is_fitted(est)
-    check_for_files(est)
+    check_parameters(est)
     if not all(np.isfinite(weights).all() for weights in est.coefs_ + est.intercepts_):
         raise ValueError("The model's weights are not finite; it cannot be saved.")
     params = est.get_params(deep=False)
@@ -215,14 +213,8 @@ def checked(cls, params):
     if unknown:
         raise ValueError(f"{cls.__name__} has no parameters {sorted(unknown)[:5]}.")
     est = cls(**params)
-    check_for_files(est)
-    return est
-
-
-def check_for_files(est):
     check_parameters(est)
-    if est.n_threads is not None and est.n_threads > MOST_THREADS:
-        raise ValueError(f"n_threads={est.n_threads}: a file may ask for {MOST_THREADS} at most.")
+    return est
 
 
 def expected(loss, attributes):

@@ -149,7 +149,8 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         (`batch_size=1`) in [5]_ and [1]_. The result then depends on timing, unless `n_threads=1`.
     n_threads : int or None, default=None
         OpenMP threads. None: as many as there are processors for this process, or one where a
-        batch is too small to share; -1: one per processor.
+        batch is too small to share; -1: one per processor; 1024 at most. A process that was forked
+        after the import of this package always uses one.
 
     Attributes
     ----------

@@ -18,6 +18,21 @@ def aligned_zeros(size):
     return buffer[first : first + size]
 
 
+def check_indices(X, name):
+    """Refuse a CSR or CSC matrix that points outside of itself: SciPy and the kernels trust it."""
+    if not sp.issparse(X) or X.format not in ("csr", "csc"):
+        return X
+    stored = X.indices[: X.indptr[-1]]
+    if (
+        X.indptr[0] != 0
+        or np.any(np.diff(X.indptr) < 0)
+        or X.indptr[-1] > min(len(X.indices), len(X.data))
+        or (len(stored) and (stored.min() < 0 or stored.max() >= X.shape[X.format == "csr"]))
+    ):
+        raise ValueError(f"{name} is no valid sparse matrix: indices or indptr are out of range.")
+    return X
+
+
 class Rows:
     """Rows over shared storage.
 

@@ -8,7 +8,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from sklearn_lsh._rows import Rows
+from sklearn_lsh._rows import Rows, check_indices
 
 
 class Sample:
@@ -54,8 +54,8 @@ def check_sample(est, X, y, sample_weight, cold, incremental=False, classes=None
     X_given, y_given = X, y
     X, y = validate_data(
         est,
-        X,
-        y,
+        check_indices(X, "X"),
+        check_indices(y, "y"),
         reset=cold,
         accept_sparse="csr",
         dtype=np.float32,

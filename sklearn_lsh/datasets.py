@@ -5,6 +5,7 @@ commas, then its features as ``index:value``, ascending, all numbered from 0.
 """
 
 import gzip
+import zlib
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
@@ -15,6 +16,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.datasets import load_svmlight_file
 from sklearn.utils import check_array, check_consistent_length, check_scalar
+
+from sklearn_lsh._rows import check_indices
 
 __all__ = ["dump_multilabel", "iter_multilabel", "load_multilabel"]
 
@@ -108,7 +111,10 @@ def dump_multilabel(X, Y, file):
     ValueError
         X or Y that are not finite, or of different length.
     """
-    X, Y = (sp.csr_matrix(check_array(part, accept_sparse="csr"), copy=True) for part in (X, Y))
+    X, Y = (
+        sp.csr_matrix(check_array(check_indices(part, name), accept_sparse="csr"), copy=True)
+        for part, name in ((X, "X"), (Y, "Y"))
+    )
     check_consistent_length(X, Y)
     X = X.astype(np.int8) if X.dtype == bool else X
     for part in (X, Y):
@@ -131,7 +137,10 @@ def _opened(file, mode):
         return
     path = Path(file)
     with (gzip.open if path.suffix == ".gz" else open)(path, mode) as opened:
-        yield opened
+        try:
+            yield opened
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{path}: no gzip file, or not all of one: {error}.") from None
 
 
 def _chunks(file, chunk_size, dtype):

@@ -4,12 +4,14 @@ All take `y_top` as `predict_top_k` gives it: numbers of labels, best first. Wit
 labels in a sparse indicator matrix, nothing is ever as large as the number of labels.
 """
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import _check_sample_weight
+
+from sklearn_lsh._rows import check_indices
 
 __all__ = [
     "inverse_propensities",
@@ -164,21 +166,32 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
     -------
     ndarray of shape (n_labels,), float64
 
+    Raises
+    ------
+    ValueError
+        A or B negative or so large that weights are not finite.
+
     References
     ----------
     .. [1] H. Jain, Y. Prabhu, M. Varma. "Extreme Multi-label Loss Functions for Recommendation,
        Tagging, Ranking and Other Missing Label Applications". KDD 2016, section 4.
     """
-    y = check_array(y, accept_sparse="csr")
-    n = y.shape[0]
-    C = (np.log(n) - 1) * (B + 1) ** A
+    y = check_array(check_indices(y, "y"), accept_sparse="csr")
+    for value, name in ((A, "A"), (B, "B")):
+        check_scalar(value, name, Real, min_val=0, max_val=1e6)
+    A, B, n = np.float64(A), np.float64(B), y.shape[0]
     counts = np.asarray((y != 0).sum(axis=0)).ravel()
-    return 1 + C * (counts + B) ** -A
+    with np.errstate(all="ignore"):
+        weight = 1 + (np.log(n) - 1) * (B + 1) ** A * (counts + B) ** -A
+    if not np.isfinite(weight).all():
+        raise ValueError(f"A={A} and B={B} give weights that are not finite.")
+    return weight
 
 
 def _hits(y_true, y_top, k, sample_weight):
     """True labels (CSR, sorted), which predictions are among them (n, k), and weights."""
-    truth = sp.csr_array(check_array(y_true, accept_sparse="csr"), copy=True)
+    y_true = check_array(check_indices(y_true, "y_true"), accept_sparse="csr")
+    truth = sp.csr_array(y_true, copy=True)
     truth.eliminate_zeros()
     truth.sum_duplicates()
     top = check_array(y_top, dtype=None)

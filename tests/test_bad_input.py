@@ -6,6 +6,8 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
+from sklearn_lsh.datasets import dump_multilabel
+from sklearn_lsh.metrics import inverse_propensities, precision_at_k
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -72,7 +74,8 @@ BAD_PARAMETERS = [
     ("max_iter", 0), ("tol", -1.0), ("momentum", 1.5), ("beta_1", 1.0), ("beta_2", -0.1),
     ("beta_1", 1 - 1e-8), ("beta_2", 1 - 1e-8),
     ("epsilon", 0.0), ("validation_fraction", 1.0), ("n_iter_no_change", 0),
-    ("power_t", -1.0), ("random_state", "seed"),
+    ("power_t", -1.0), ("random_state", "seed"), ("alpha", 10**400), ("tol", 10**400),
+    ("n_threads", 2**31),
 ]  # fmt: skip
 
 
@@ -274,3 +277,43 @@ def test_rows_without_entries_are_rows(asynchronous):
     empty = sp.csr_array((60, 8), dtype=np.float32)
     model = make(asynchronous=asynchronous).fit(empty, Y)
     assert np.isfinite(model.partial_fit(empty[:1], Y[:1]).predict_proba(empty)).all()
+
+
+@pytest.mark.parametrize("fault", ["high", "low", "pointers"])
+@pytest.mark.parametrize("to_input", [sp.csr_array, sp.csc_array])
+def test_indices_out_of_range(fault, to_input):
+    bad = to_input(X)
+    if fault == "pointers":
+        bad.indptr[1] = -1
+    else:
+        bad.indices[0] = {"high": 60, "low": -1}[fault]
+    assert_unchanged_by(
+        make().fit(X, Y),
+        [lambda model: model.predict(bad), lambda model: model.fit(bad, Y)],
+        match="X is no valid sparse matrix",
+    )
+    with pytest.raises(ValueError, match="y is no valid sparse matrix"):
+        make().fit(X, bad)
+    for call in (precision_at_k, dump_multilabel):
+        with pytest.raises(ValueError, match="no valid sparse matrix"):
+            call(bad, X[:, :1], "no such file")
+    with pytest.raises(ValueError, match="no valid sparse matrix"):
+        inverse_propensities(bad)
+
+
+@pytest.mark.parametrize("n_threads", [2**31, 1025, "two", 0])
+def test_threads_that_cannot_be_are_refused_at_prediction_as_well(n_threads):
+    model = make().fit(X, Y)
+    with pytest.raises(ValueError, match="n_threads"):
+        model.set_params(n_threads=n_threads).predict(X)
+
+
+def test_small_integers_of_numpy_are_integers():
+    numbers = {
+        "n_threads": 2, "batch_size": 60, "n_hashes": 7, "n_tables": 60, "n_probes": 100,
+        "n_candidates": 30, "sketch_size": 4,
+    }  # fmt: skip
+    small = make(**{name: np.int8(value) for name, value in numbers.items()}).fit(X, Y)
+    np.testing.assert_array_equal(
+        small.predict_proba(X), make(**numbers).fit(X, Y).predict_proba(X)
+    )

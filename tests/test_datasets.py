@@ -26,7 +26,7 @@ def test_reads_rows_and_labels():
 @given(st.integers(0, 2**32 - 1), st.integers(0, 7), st.integers(1, 9))
 def test_round_trip(seed, n_rows, chunk_size):
     rng = np.random.default_rng(seed)
-    X = sp.random_array((n_rows, 6), density=0.4, rng=rng, dtype=np.float32).tocsr()
+    X = sp.random(n_rows, 6, density=0.4, random_state=rng, dtype=np.float32).tocsr()
     Y = sp.csr_matrix(rng.random((n_rows, 5)) < 0.3).astype(int)
     file = BytesIO()
     if n_rows:
@@ -113,3 +113,13 @@ def test_chunks_take_the_memory_of_a_chunk(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert n_rows == 40000 and peak < whole / 10
+
+
+@pytest.mark.parametrize("change", ["cut", "text", "flip"])
+def test_a_broken_gzip_file_is_an_error_of_values(tmp_path, change):
+    packed = bytearray(gzip.compress(GOOD))
+    packed[12] ^= 0xFF if change == "flip" else 0
+    path = tmp_path / "rows.txt.gz"
+    path.write_bytes({"cut": packed[:-9], "text": GOOD, "flip": packed}[change])
+    with pytest.raises(ValueError, match=r"rows\.txt\.gz"):
+        load_multilabel(path)

@@ -15,7 +15,7 @@ from sklearn_lsh.metrics import precision_at_k
 def labelled(n_rows, n_features, n_labels, seed=0):
     """Rows of the features of their labels, up to three each."""
     rng = np.random.default_rng(seed)
-    own = sp.random_array((n_labels, n_features), density=8 / n_features, rng=rng, format="csr")
+    own = sp.random(n_labels, n_features, 8 / n_features, format="csr", random_state=rng)
     labels = rng.integers(0, n_labels, size=(n_rows, 3))
     Y = np.zeros((n_rows, n_labels), dtype=int)
     np.put_along_axis(Y, labels, 1, axis=1)

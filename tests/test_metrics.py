@@ -5,7 +5,7 @@ import doctest
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_lsh import datasets, metrics
@@ -24,6 +24,7 @@ def case(seed, n_rows=6, n_labels=9, n_predicted=4):
     return Y, top, rng
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.booleans())
 def test_definitions(seed, k, sparse):
     Y, top, rng = case(seed)
@@ -99,3 +100,9 @@ def test_the_callers_matrix_is_left_alone():
         array.flags.writeable = False
     assert precision_at_k(Y, [[0], [1]]) == ndcg_at_k(Y, [[0], [1]]) == 1
     assert Y.nnz == 3
+
+
+@pytest.mark.parametrize("constant", [{"A": -1.0}, {"A": 1e5}, {"B": np.nan}, {"A": 10**400}])
+def test_propensities_that_are_not_finite_are_refused(constant):
+    with pytest.raises(ValueError, match=next(iter(constant))):
+        inverse_propensities([[1, 0], [0, 1]], **constant)
