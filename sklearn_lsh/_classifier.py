@@ -61,7 +61,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     tol : float, default=1e-4
         Improvement of the loss, or of the validation score under early stopping, that counts.
     verbose : bool or int, default=False
-        Whether to print the loss of every epoch.
+        Whether to print the loss of every epoch, and loss and score of the rows that are watched.
     warm_start : bool, default=False
         Whether `fit` goes on from the present weights and state of the solver.
         `hidden_layer_sizes`, `activation`, `solver`, `loss`, `selector`, `density`, `sketch_size`,
@@ -242,6 +242,11 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
     same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of
     NumPy may round differently, and a decision between two close neurons may then fall otherwise.
+
+    **Callbacks.** With scikit-learn 1.9 or later `set_callbacks` takes its callbacks (progress
+    bars, scoring monitors). They hear of every epoch and may stop training; a model that they are
+    shown is a copy as if training had ended with that epoch, without going back to the best
+    weights.
 
     X is converted to float32, dense or CSR; parameters are float32, gradients are summed in
     float64.

@@ -76,7 +76,7 @@ def evaluate(est, sample):
 
 def score_by(scoring, est, sample):
     """Score by scikit-learn's scorers, which weigh rows, or by a function."""
-    X, y, sample_weight = sample.given()
+    X, y, sample_weight = sample.given
     if isinstance(scoring, str):
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return float(get_scorer(scoring)(est, X, y, **weights))

@@ -1,6 +1,7 @@
 """Samples: rows with targets and weights, checked, as given and as a network takes them."""
 
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 from sklearn.base import is_regressor
@@ -42,6 +43,7 @@ class Sample:
             self.weight[rows],
         )  # fmt: skip
 
+    @cached_property
     def given(self):
         """X, y and sample_weight (or None) of these rows, of the types that were given."""
         return [

@@ -221,6 +221,13 @@ def test_weights_of_rows_split_off_reach_scorers():
     assert model.validation_loss_curve_ == default.validation_loss_curve_
 
 
+def test_verbose_prints_what_is_watched(capsys):
+    model = small(verbose=True, max_iter=2).fit(X, Y, **OWN)
+    printed = capsys.readouterr().out
+    for loss, score in zip(model.validation_loss_curve_, model.validation_scores_, strict=True):
+        assert f"Validation loss = {loss:.8f}, score = {score:.6f}" in printed
+
+
 # ---- Pipelines, and what is refused ------------------------------------------------------------
 
 
