@@ -140,7 +140,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
-    layers = []
+    layers, factor = [], 6.0
     values = [per_layer(est, name) for name in ("selector", "density", "activation")]
     for n_out, name, density, activation in zip(hidden_layer_sizes(est), *values, strict=True):
         selector = make_selector(
