@@ -57,6 +57,8 @@ def activation(network):
     """The one activation of all hidden layers."""
     names = {code: name for name, code in ACTIVATIONS.items()}
     found = sorted({names[layer.activation] for layer in network.layers[:-1]})
+    if not found:
+        return "relu"
     if len(found) > 1 or found[0] == "leaky_relu":
         raise ValueError(
             "scikit-learn's networks have one activation of 'identity', 'logistic', 'tanh' and "

@@ -163,7 +163,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
-    layers = []
+    layers, factor = [], 6.0
     # Sums and products of small integer types of NumPy would overflow.
     names = ("sketch_size", "n_hashes", "n_tables", "n_probes", "n_candidates")
     counts = {name: getattr(est, name) and int(getattr(est, name)) for name in names}

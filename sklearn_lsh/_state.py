@@ -62,8 +62,8 @@ def read_trainer(given, name, solver, loss):
     for depth, layer in enumerate(values["layers"]):
         is_last = depth == len(values["layers"]) - 1
         layers.append(read_layer(layer, f"{name}.layers[{depth}]", layers, is_last, optimizer))
-    if len(layers) < 2:
-        raise ValueError(f"{name}.layers must be two or more.")
+    if not layers:
+        raise ValueError(f"{name}.layers must be one or more.")
     trainer = Trainer(Network(layers, loss), optimizer, 0.0, 1.0)
     restore(trainer, values["schedule"], f"{name}.schedule")
     if trainer.next_refresh <= trainer.rows:

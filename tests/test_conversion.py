@@ -19,6 +19,7 @@ DENSE = {"hidden_layer_sizes": (40, 30), "selector": "dense", "max_iter": 10}
 CASES = {
     "classes": (LSHMLPClassifier, Y, {}),
     "strings": (LSHMLPClassifier, np.array(list("abcdefghij"))[Y], {"activation": "tanh"}),
+    "linear": (LSHMLPClassifier, Y, {"hidden_layer_sizes": ()}),
     "two": (LSHMLPClassifier, np.array(["no", "yes"])[Y % 2], {"activation": ["logistic"] * 2}),
     "one": (LSHMLPClassifier, np.full(len(Y), 7), {}),
     "labels": (LSHMLPClassifier, LABELS, {"solver": "sgd", "learning_rate_init": 0.1}),

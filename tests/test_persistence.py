@@ -37,6 +37,7 @@ MODELS = {
         f"{solver} {warm}": {"solver": solver, "warm_start": warm, "selector": ["sketch", "lsh"]}
         for solver in ["adam", "sgd", "adagrad"] for warm in [False, True]
     },
+    "no hidden layers": {"hidden_layer_sizes": ()},
     "stops early": {"early_stopping": True},
     "adaptive": {"solver": "sgd", "learning_rate": "adaptive", "tol": 1e9, "n_iter_no_change": 1},
     "inverse": {"solver": "sgd", "learning_rate": "invscaling"},
@@ -386,7 +387,7 @@ HOSTILE_STATES = {  # where, the new value or a function of the old one, and wha
     "names": ("feature_names", ["a", "b"], "feature_names"),
     "random numbers": ("random_state/pos", 625, "pos"),
     "all zeros": ("random_state/key", np.zeros(624, np.uint32), "key"),
-    "layers": ("trainer/layers", lambda old: old[:1], "layers"),
+    "layers": ("trainer/layers", lambda old: [], "layers"),
     "layers turned round": ("trainer/layers", lambda old: old[::-1], "stored|kind"),
     "narrower weights": (SKETCH + "stored", lambda W: W[:, :-1].copy(), "inputs"),
     "fewer neurons": (SKETCH + "stored", lambda W: W[:-1].copy(), "b must be|rank"),
