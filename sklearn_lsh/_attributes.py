@@ -12,7 +12,7 @@ from sklearn_lsh._directions import Directions
 from sklearn_lsh._hashing import HashFamily
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam, Optimizer
 from sklearn_lsh._output_selector import MOST_SHARED, OutputSelector
-from sklearn_lsh._schema import array, fields, flag, integer, number
+from sklearn_lsh._schema import array, fields, flag, integer, number, optional
 from sklearn_lsh._selectors import (
     CopySelector,
     SampledSelector,
@@ -84,6 +84,11 @@ def attributes(thing):
     raise ValueError(f"{type(thing).__name__} cannot be saved.")
 
 
+def order(value, name):
+    n = value.size if isinstance(value, np.ndarray) else 0
+    return array(np.int64, n, low=0, high=n - 1)(value, name)
+
+
 def like(present):
     return array(present.dtype, *present.shape)
 
@@ -93,7 +98,7 @@ def _(trainer: Trainer):
     return {
         "alpha": number(0), "work": number(1e-9), "rows_per_step": integer(1), "rows": integer(),
         "next_refresh": number(0), "next_look": number(0), "looking": number(0), "streaming": flag,
-        "optimizer": part(trainer.optimizer),
+        "optimizer": part(trainer.optimizer), "order": optional(order),
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from sklearn_lsh._callbacks import CallbackSupportMixin, Tasks, with_callbacks
+from sklearn_lsh._checkpoint import Checkpoint
 from sklearn_lsh._conversion import to_sklearn
 from sklearn_lsh._monitor import Monitor, evaluate
 from sklearn_lsh._network import COSTS
@@ -34,7 +35,6 @@ from sklearn_lsh._workspace import Workspace
 PREDICT_BATCH = 512
 # Activations of a layer that are held at once in prediction.
 BATCH_ACTIVATIONS = 2**22
-ASYNCHRONOUS_BATCH = 64
 # Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
 WORK_PER_THREAD = 2**21
 
@@ -100,7 +100,10 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
             watched = check_validation_sample(self, *validation, train.targets.n_cols)
             if not cold:
                 self._check_same_network(train.targets)
+            path = None if incremental else self.checkpoint
+            checkpoint = Checkpoint(path, self, train, watched)
             rng = check_random_state(self.random_state) if cold else self._random_state
+            rng = checkpoint.begin(rng)
             # Threads of BLAS would spin against ours, and their number could change the bits.
             with threadpool_limits(1, user_api="blas"):
                 if cold:
@@ -108,7 +111,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
                 if self.early_stopping and watched is None:
                     train, watched = split(self, train, rng)
                 self._network.loss = loss
-                self._train(train, watched, tasks, cold, incremental)
+                self._train(train, watched, tasks, checkpoint, cold, incremental)
             tasks.end()
         return self
 
@@ -155,20 +158,27 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
     def _batch_size(self):
         if self.batch_size != "auto":
             return int(self.batch_size)
-        return ASYNCHRONOUS_BATCH if self.asynchronous else 200
+        return 200
 
-    def _train(self, train, watched, tasks, cold, incremental):
+    def _train(self, train, watched, tasks, checkpoint, cold, incremental):
         """Epochs over the rows of `train`; those of `watched` (or None) are scored after each.
 
         What lasts from one epoch to the next is in the trainer, the monitor, the random state and
         the attributes of the history.
         """
-        trainer, rng = self._trainer, self._random_state
-        trainer.alpha, trainer.rows_per_step = float(self.alpha), self._batch_size()
-        trainer.streaming, trainer.order = incremental, np.arange(len(train))
-        if not (cold or incremental):
-            trainer.adjust(make_optimizer(self))
         self._go_on_with_history(watched)
+        best = -np.inf if self.early_stopping else -self.best_loss_
+        monitor = Monitor(best, self.tol, self.n_iter_no_change, self.early_stopping)
+        self.n_iter_ = 0
+        resumed = checkpoint.resume(self, monitor, len(train))
+        trainer, rng = self._trainer, self._random_state
+        if not resumed:
+            trainer.alpha, trainer.rows_per_step = float(self.alpha), self._batch_size()
+            trainer.streaming, trainer.order = incremental, np.arange(len(train))
+            if not (cold or incremental):
+                trainer.adjust(make_optimizer(self))
+        elif self.verbose:
+            print(f"Going on after iteration {self.n_iter_} of {checkpoint.path}")
         spent = self.n_multiplications_ = dict(self.n_multiplications_)
         batch_size = min(self._batch_size(), len(train))
         if self.batch_size != "auto" and self.batch_size > len(train):
@@ -178,12 +188,10 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
             )
         trainer.network.layers[-1].selector.expect(train.targets, batch_size, incremental)
         workspace = self._workspace(batch_size, trainer.network, training=True)
-        if cold:
+        if cold and not resumed:
             trainer.begin(train.inputs, train.weight, workspace, spent)
         max_iter = 1 if incremental else self.max_iter
-        best = -np.inf if self.early_stopping else -self.best_loss_
-        monitor = Monitor(best, self.tol, self.n_iter_no_change, self.early_stopping)
-        finished, self.n_iter_ = incremental, 0
+        finished = incremental
         try:
             while self.n_iter_ < max_iter:
                 tasks.begin_epoch()
@@ -207,6 +215,9 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
                 if tasks.end_epoch(self._stopped_here) or finished:
                     finished = True
                     break
+                if self.n_iter_ < max_iter:
+                    checkpoint.write(self, monitor)
+            checkpoint.remove()
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
             finished = True
@@ -318,7 +329,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
 
         A zip file of ``.npy`` arrays and a JSON document, with all that prediction, `partial_fit`
         and `warm_start` go on from: `load` gives an estimator that does the same, to the bit. Not
-        kept are metadata routing requests.
+        kept are metadata routing requests and `checkpoint`.
 
         Parameters
         ----------

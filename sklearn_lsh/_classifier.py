@@ -42,8 +42,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Strength of the L2 penalty on weights; biases are not penalised. See Notes for how it is
         applied.
     batch_size : int or 'auto', default='auto'
-        Rows per step; 'auto' is min(200, n_samples), and min(64, n_samples) with
-        `asynchronous=True`.
+        Rows per step; 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Only used by 'sgd'. 'invscaling': `learning_rate_init / (t_ + 1) ** power_t` after every
         epoch. 'adaptive': divided by 5 whenever training would otherwise stop, down to 1e-6.
@@ -152,6 +151,11 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         OpenMP threads. None: as many as there are processors for this process, or one where a
         batch is too small to share; -1: one per processor; 1024 at most. A process that was forked
         after the import of this package always uses one.
+    checkpoint : str, path-like or None, default=None
+        A file that `fit` writes after every epoch but the last, and removes when it ends. Where it
+        is there already, `fit` goes on from it, to the same result as if nothing had stopped it
+        (unless `asynchronous`); a file of other parameters or other data is refused. One for every
+        fit: not for searches, which fit several.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, which multiply `sample_weight`: a dict from class to weight (1
         where there is none), or 'balanced' for n_samples / (n_classes * count of the class).
@@ -329,6 +333,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         sketch_size=32,
         asynchronous=False,
         n_threads=None,
+        checkpoint=None,
         class_weight=None,
         loss="log_loss",
         sampled_output="auto",
@@ -367,6 +372,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         self.sketch_size = sketch_size
         self.asynchronous = asynchronous
         self.n_threads = n_threads
+        self.checkpoint = checkpoint
         self.class_weight = class_weight
         self.loss = loss
         self.sampled_output = sampled_output

@@ -1,6 +1,6 @@
 """Layer: the arrays of one layer, named; no arithmetic."""
 
-from copy import deepcopy
+from copy import copy, deepcopy
 
 import numpy as np
 
@@ -77,6 +77,15 @@ class Layer:
             self.slots = [(aligned(shape), np.zeros_like(self.b)) for _ in range(n_slots)]
         self.slots = [(self.writeable(s), np.require(b, requirements="W")) for s, b in self.slots]
         self.stored = self.writeable(self.stored)
+
+    def snapshot(self):
+        """A copy of what predicts: without the optimiser's state."""
+        kept = copy(self)
+        kept.slots = []
+        kept.stored, kept.b, kept.changed, kept.selector = deepcopy(
+            (self.stored, self.b, self.changed, self.selector)
+        )
+        return kept
 
     @staticmethod
     def writeable(rows):

@@ -1,6 +1,5 @@
 """What watches training: the scores of an epoch, the best one, and when to stop."""
 
-from copy import deepcopy
 from numbers import Real
 
 import numpy as np
@@ -28,7 +27,8 @@ class Monitor:
     ----------
     no_improvement : int
         Epochs since the last improvement.
-    best_weights : list of (W, b, selector), or None
+    best_layers : list of Layer, or None
+        Copies, without the optimiser's state.
     """
 
     def __init__(self, best, tol, patience, keeps_weights):
@@ -37,12 +37,12 @@ class Monitor:
         self.patience = patience
         self.keeps_weights = keeps_weights
         self.no_improvement = 0
-        self.best_weights = None
+        self.best_layers = None
 
     def watch(self, value, network):
         """Take note of what an epoch reached; whether there has been none better for too long."""
         if self.keeps_weights and value >= self.best:
-            self.best_weights = deepcopy([(la.W, la.b, la.selector) for la in network.layers])
+            self.best_layers = [layer.snapshot() for layer in network.layers]
         self.no_improvement = 0 if value >= self.best + self.tol else self.no_improvement + 1
         self.best = max(self.best, value)
         if self.no_improvement <= self.patience:
@@ -52,10 +52,10 @@ class Monitor:
 
     def put_back(self, network):
         """Give the network the best weights, if they were kept."""
-        if self.best_weights is None:
+        if self.best_layers is None:
             return
-        for layer, best in zip(network.layers, self.best_weights, strict=True):
-            layer.W[...], layer.b[...], layer.selector = best
+        for layer, best in zip(network.layers, self.best_layers, strict=True):
+            layer.stored[...], layer.b[...], layer.selector = best.stored, best.b, best.selector
             layer.changed[:] = 1
 
 

@@ -68,6 +68,7 @@ CONSTRAINTS = {
     "mips": ["boolean"],
     "sketch_size": [positive_integer(), None],
     "asynchronous": ["boolean"],
+    "checkpoint": [str, os.PathLike, None],
     "n_threads": [Interval(Integral, None, MAX_THREADS, closed="right"), None],
     "random_state": ["random_state"],
 }

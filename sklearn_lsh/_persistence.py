@@ -9,7 +9,7 @@ from sklearn_lsh._attributes import random_state, random_state_of
 from sklearn_lsh._losses import Loss
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._parameters import BUILT_IN, check_parameters
-from sklearn_lsh._schema import anything, choice, fields, flag, integer, items
+from sklearn_lsh._schema import anything, choice, fields, flag, integer, items, optional
 from sklearn_lsh._state import read_trainer, trainer_state
 
 FORMAT = 1
@@ -79,10 +79,6 @@ def curve(value, name):
     return [real(item, name) for item in items(value, name)]
 
 
-def optional(check):
-    return lambda value, name: None if value is None else check(value, name)
-
-
 def spent(value, name):
     return fields(value, name, dict.fromkeys(COSTS, integer(0, 2**128)))
 
@@ -130,13 +126,19 @@ def save_estimator(est, path):
     if not all(np.isfinite(weights).all() for weights in est.coefs_ + est.intercepts_):
         raise ValueError("The model's weights are not finite; it cannot be saved.")
     params = est.get_params(deep=False)
-    shares_random_state = est.random_state is est._random_state
+    del params["checkpoint"]  # no file tells where to write
+    write_archive(path, model_state(est, params))
+
+
+def model_state(est, params):
+    """What is fitted, with these parameters, as `write_archive` takes it."""
+    shares_random_state = params.get("random_state") is est._random_state
     if shares_random_state:
         params["random_state"] = None
-    built_with = {name: est._built_with[name] for name in BUILT_IN if name in params}
+    built_with = {k: v for k, v in est._built_with.items() if k in est._get_param_names()}
     attributes = {name: getattr(est, name) for name in fitted(type(est))}
     names = getattr(est, "feature_names_in_", None)
-    state = {
+    return {
         "format": FORMAT,
         "estimator": kind(type(est)),
         "parameters": {name: encode(value, name) for name, value in params.items()},
@@ -147,7 +149,6 @@ def save_estimator(est, path):
         "shares_random_state": shares_random_state,
         "trainer": trainer_state(est._trainer),
     }
-    write_archive(path, state)
 
 
 def load_estimator(cls, path):
@@ -209,7 +210,7 @@ def decode_each(values):
 
 def checked(cls, params):
     """An estimator with these parameters, which are valid; those not given have their defaults."""
-    unknown = set(params) - set(cls._get_param_names())
+    unknown = set(params) - set(cls._get_param_names()) | {"checkpoint"} & set(params)
     if unknown:
         raise ValueError(f"{cls.__name__} has no parameters {sorted(unknown)[:5]}.")
     est = cls(**params)

@@ -42,8 +42,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         Strength of the L2 penalty on weights; biases are not penalised. See Notes for how it is
         applied.
     batch_size : int or 'auto', default='auto'
-        Rows per step; 'auto' is min(200, n_samples), and min(64, n_samples) with
-        `asynchronous=True`.
+        Rows per step; 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Only used by 'sgd'. 'invscaling': `learning_rate_init / (t_ + 1) ** power_t` after every
         epoch. 'adaptive': divided by 5 whenever training would otherwise stop, down to 1e-6.
@@ -151,6 +150,11 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         OpenMP threads. None: as many as there are processors for this process, or one where a
         batch is too small to share; -1: one per processor; 1024 at most. A process that was forked
         after the import of this package always uses one.
+    checkpoint : str, path-like or None, default=None
+        A file that `fit` writes after every epoch but the last, and removes when it ends. Where it
+        is there already, `fit` goes on from it, to the same result as if nothing had stopped it
+        (unless `asynchronous`); a file of other parameters or other data is refused. One for every
+        fit: not for searches, which fit several.
 
     Attributes
     ----------
@@ -312,6 +316,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         sketch_size=32,
         asynchronous=False,
         n_threads=None,
+        checkpoint=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -349,6 +354,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         self.sketch_size = sketch_size
         self.asynchronous = asynchronous
         self.n_threads = n_threads
+        self.checkpoint = checkpoint
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -73,6 +73,10 @@ def anything(value, name):
     return value
 
 
+def optional(check):
+    return lambda value, name: None if value is None else check(value, name)
+
+
 def items(value, name):
     if not isinstance(value, list):
         raise ValueError(f"{name} must be a list, got {type(value).__name__}.")

@@ -55,15 +55,10 @@ def trainer_state(trainer):
 
 def read_trainer(given, name, solver, loss):
     """The trainer in a state; it must have this solver and this Loss."""
-    checks = {"schedule": anything, "loss": choice([loss.name]), "layers": items}
+    checks = {"schedule": anything, "loss": choice([loss.name]), "layers": anything}
     values = fields(given, name, checks)
     optimizer = OPTIMIZERS[solver].__new__(OPTIMIZERS[solver])
-    layers = []
-    for depth, layer in enumerate(values["layers"]):
-        is_last = depth == len(values["layers"]) - 1
-        layers.append(read_layer(layer, f"{name}.layers[{depth}]", layers, is_last, optimizer))
-    if not layers:
-        raise ValueError(f"{name}.layers must be one or more.")
+    layers = read_layers(values["layers"], f"{name}.layers", optimizer)
     trainer = Trainer(Network(layers, loss), optimizer, 0.0, 1.0)
     restore(trainer, values["schedule"], f"{name}.schedule")
     if trainer.next_refresh <= trainer.rows:
@@ -87,6 +82,17 @@ def layer_state(layer):
         "arguments": {key: argument(selector, key) for key in SELECTORS[type(selector)]},
         "selector": state_of(selector),
     }
+
+
+def read_layers(given, name, optimizer):
+    """A network's layers, the output last."""
+    layers = []
+    for depth, layer in enumerate(items(given, name)):
+        is_last = depth == len(given) - 1
+        layers.append(read_layer(layer, f"{name}[{depth}]", layers, is_last, optimizer))
+    if not layers:
+        raise ValueError(f"{name} must be one or more.")
+    return layers
 
 
 def read_layer(given, name, below, is_last, optimizer):

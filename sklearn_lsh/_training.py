@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_lsh._costs import SCORE, per_entry
 
 # Time of refreshing, as a share of that of the steps between two refreshes.
-REFRESH_SHARE = 0.05
+REFRESH_SHARE = 0.03
 # Time of refreshing every neuron, after looks at the inputs: nanoseconds at the start, and a share
 # of that of all steps.
 LOOK_ALLOWANCE = 5e7

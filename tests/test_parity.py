@@ -204,8 +204,8 @@ def test_rows_held_out_keep_the_shares_of_the_classes():
         small(early_stopping=True).fit([[1, 2], [2, 3], [3, 4], [4, 5]], [0, 0, 0, 1])
     model = small(early_stopping=True, validation_fraction=0.25)
     held = []
-    original = model._validation_score
-    model._validation_score = lambda *args: held.append(args[1].to_csr()) or original(*args)
+    original = model._score
+    model._score = lambda *args: held.append(args[0].to_csr()) or original(*args)
     model.fit(X, Y)
     counts = np.asarray(held[0].sum(axis=0)).ravel()
     np.testing.assert_allclose(counts, np.bincount(Y) / 4, atol=1)

@@ -1,0 +1,168 @@
+"""A fit that goes on where its process was killed: its state after every epoch, in a file."""
+
+import hashlib
+import os
+from contextlib import suppress
+
+import numpy as np
+
+from sklearn_lsh._archive import read_archive, write_archive
+from sklearn_lsh._attributes import random_state, random_state_of
+from sklearn_lsh._persistence import MALFORMED, decode, encode, model_state, read, real
+from sklearn_lsh._schema import anything, fields, integer, optional
+from sklearn_lsh._state import layer_state, read_layers
+
+# Parameters that change no result.
+FREE = {"checkpoint", "n_threads", "verbose"}
+
+
+class Checkpoint:
+    """The file of one fit: of these parameters, to these rows.
+
+    Parameters
+    ----------
+    path : str, path-like or None
+        Of a file that may be there; None: there is to be none.
+    est : BaseLSHMLP
+    train, watched : Sample
+        `watched` may be None.
+
+    Raises
+    ------
+    ValueError
+        If there is a file, but not of this fit; or no folder to write it to.
+    """
+
+    def __init__(self, path, est, train, watched):
+        self.path = None if path is None else os.fsdecode(path)
+        self.found = None
+        if self.path is None:
+            return
+        if not os.path.isdir(os.path.dirname(os.path.abspath(self.path))):
+            raise ValueError(f"checkpoint={self.path!r}: there is no such folder.")
+        self.identity = identity(est, train, watched)
+        if not os.path.exists(self.path):
+            return
+        state = read_archive(self.path)
+        if not isinstance(state, dict) or state.get("identity") != self.identity:
+            raise ValueError(
+                f"checkpoint={self.path!r} is of a fit with other parameters or other data; "
+                "remove it, or choose another file."
+            )
+        with self.refusing():
+            checks = {
+                "identity": anything, "start": random_state, "model": anything,
+                "monitor": anything,
+            }  # fmt: skip
+            self.found = fields(state, "the file", checks)
+            self.model = read(type(est), self.found["model"])
+
+    def refusing(self):
+        return Refusal(self.path)
+
+    def begin(self, rng):
+        """Random numbers to begin with: those that the fit began with, if it goes on."""
+        if self.path is None:
+            return rng
+        if self.found is None:
+            self.start = random_state_of(rng)
+            return rng
+        self.start = random_state_of(self.found["start"])
+        return self.found["start"]
+
+    def resume(self, est, monitor, n_rows):
+        """Put an estimator that has begun, and its monitor, where the file is; whether there is."""
+        if self.found is None:
+            return False
+        trainer, begun = self.model._trainer, est._trainer
+        with self.refusing():
+            check_layers(trainer.network.layers, begun.network.layers)
+            if trainer.order is None or not np.array_equal(
+                np.sort(trainer.order), np.arange(n_rows)
+            ):
+                raise ValueError(f"trainer.schedule.order must be the order of {n_rows} rows.")
+            checks = {
+                "best": lambda value, name: real(decode(value, name), name),
+                "no_improvement": integer(),
+                "best_layers": optional(lambda v, name: read_layers(v, name, trainer.optimizer)),
+            }
+            kept = fields(self.found["monitor"], "monitor", checks)
+            if kept["best_layers"] is not None:
+                check_layers(kept["best_layers"], begun.network.layers)
+        for name, value in kept.items():
+            setattr(monitor, name, value)
+        trainer.network.loss = begun.network.loss
+        for name, value in vars(self.model).items():
+            if name.endswith("_") or name in ("_trainer", "_random_state"):
+                setattr(est, name, value)
+        self.found = self.model = None
+        return True
+
+    def write(self, est, monitor):
+        """After an epoch."""
+        if self.path is None:
+            return
+        best = monitor.best_layers
+        state = {
+            "identity": self.identity,
+            "start": self.start,
+            "model": model_state(est, {}),
+            "monitor": {
+                "best": encode(float(monitor.best), "monitor.best"),
+                "no_improvement": monitor.no_improvement,
+                "best_layers": None if best is None else [layer_state(layer) for layer in best],
+            },
+        }
+        write_archive(self.path, state)
+
+    def remove(self):
+        """After the last epoch."""
+        if self.path is not None:
+            with suppress(FileNotFoundError):
+                os.remove(self.path)
+
+
+class Refusal:
+    """Names the file in what its contents raise."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, (ValueError, *MALFORMED)):
+            raise ValueError(f"checkpoint={self.path!r} cannot be read: {error}") from error
+
+
+def check_layers(layers, expected):
+    shapes, others = ([layer.W.shape for layer in each] for each in (layers, expected))
+    if shapes != others:
+        raise ValueError(f"layers must have the shapes {others}, got {shapes}.")
+
+
+def identity(est, train, watched):
+    """A digest of the parameters that matter, and of all rows."""
+    digest = hashlib.sha256()
+    for name, value in sorted(est.get_params(deep=False).items()):
+        if name not in FREE:
+            digest.update(f"{name}={described(value)}\n".encode())
+    for sample in (train, watched):
+        parts = () if sample is None else (sample.inputs, sample.targets)
+        for rows in parts:
+            digest.update(f"{rows.n_cols}, {rows.indices is None}\n".encode())
+            for array in (rows.start, rows.length, rows.indices, rows.values):
+                if array is not None:
+                    digest.update(np.ascontiguousarray(array).data)
+        digest.update(b"" if sample is None else sample.weight.data)
+    return digest.hexdigest()
+
+
+def described(value):
+    """The same in every process."""
+    if isinstance(value, np.random.RandomState):
+        return "RandomState"  # its numbers are in the file
+    if callable(value):
+        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    return repr(value)

@@ -1,0 +1,250 @@
+"""Fits that were killed, and go on from their files."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from cases import TARGET, X, Y, assert_same_parameters, small
+
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, _checkpoint
+from sklearn_lsh._archive import read_archive, write_archive
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+LABELS = (Y[:, None] == np.arange(150)).astype(int) | (np.arange(150) == 140)
+HISTORY = [
+    "loss_curve_", "validation_scores_", "validation_loss_curve_", "n_iter_", "t_",
+    "n_multiplications_", "best_loss_", "best_validation_score_",
+]  # fmt: skip
+HELD_OUT = {"early_stopping": True, "n_iter_no_change": 3, "max_iter": 12}
+CASES = {
+    "sketch": (LSHMLPClassifier, X, Y, {"selector": "sketch"}),
+    "lsh": (LSHMLPClassifier, X, Y, {"selector": "lsh", "hash_function": "kmeans", "n_hashes": 1}),
+    "two layers": (LSHMLPClassifier, X, Y, {"hidden_layer_sizes": (64, 40), "selector": "topk"}),
+    "dropout": (LSHMLPClassifier, X, Y, {"selector": "dropout"}),
+    "dense over sparse": (LSHMLPClassifier, sp.csr_matrix(X), Y, {"selector": "dense"}),
+    "labels": (LSHMLPClassifier, X, LABELS, {"sampled_output": True, "loss": "softmax"}),
+    "held out": (LSHMLPClassifier, X, Y, HELD_OUT),
+    "huber": (LSHMLPRegressor, X, TARGET, {"loss": "huber", "delta": 0.3} | HELD_OUT),
+    "invscaling": (LSHMLPRegressor, X, TARGET, {"solver": "sgd", "learning_rate": "invscaling"}),
+    "adaptive": (
+        LSHMLPClassifier, X, Y,
+        {"solver": "sgd", "learning_rate": "adaptive", "tol": 1.0, "n_iter_no_change": 1},
+    ),
+    "adagrad, in order": (LSHMLPClassifier, X, Y, {"solver": "adagrad", "shuffle": False}),
+    "warm start": (LSHMLPClassifier, X, Y, {"warm_start": True}),
+}  # fmt: skip
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """Kill a fit once it has written its file so many times."""
+
+    def kill(n_epochs):
+        written = []
+
+        def write(path, state):
+            write_archive(path, state)
+            written.append(path)
+            if len(written) == n_epochs:
+                raise Killed
+
+        monkeypatch.setattr(_checkpoint, "write_archive", write)
+
+    yield kill
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_result_as_without_a_stop(name, killed_after, tmp_path):
+    cls, data, y, params = CASES[name]
+    path = tmp_path / "fit.zip"
+    whole = small(cls, **params).fit(data, y)
+    killed_after(1)
+    with pytest.raises(Killed):
+        small(cls, checkpoint=path, **params).fit(data, y)
+    killed_after(2)
+    with pytest.raises(Killed):
+        small(cls, checkpoint=str(path), n_threads=2, **params).fit(data, y)
+    killed_after(-1)
+    model = small(cls, checkpoint=path, **params).fit(data, y)
+    assert not path.exists()
+    assert_same_parameters(model, whole)
+    for attribute in HISTORY:
+        assert getattr(model, attribute) == getattr(whole, attribute), attribute
+    np.testing.assert_array_equal(model.predict(data), whole.predict(data))
+    if model.warm_start:
+        model.fit(data, y)
+        assert_same_parameters(model, whole.fit(data, y))
+
+
+def test_a_process_that_was_killed(tmp_path):
+    path = tmp_path / "fit.zip"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from cases import X, Y, small\n"
+        "small(max_iter=10**6, tol=0.0, n_iter_no_change=10**6, checkpoint=sys.argv[2]).fit(X, Y)"
+    )
+    folder = os.path.dirname(__file__)
+    process = subprocess.Popen([sys.executable, "-c", code, folder, str(path)])
+    try:
+        deadline = time.monotonic() + 60
+        while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    n_done = read_archive(path)["model"]["fitted"]["n_iter_"]
+    assert n_done >= 1
+    model = small(max_iter=10**6, tol=0.0, n_iter_no_change=10**6, checkpoint=path)
+    stop = Stop(n_done + 2)
+    with pytest.raises(Killed):
+        stop.watch(model).fit(X, Y)
+    whole = small(max_iter=n_done + 2).fit(X, Y)
+    assert stop.loss_curve == whole.loss_curve_
+
+
+class Stop:
+    """Ends a fit after so many epochs."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def watch(self, model):
+        original = model._record
+
+        def record(*args):
+            value = original(*args)
+            if model.n_iter_ == self.n_epochs:
+                self.loss_curve = list(model.loss_curve_)
+                raise Killed
+            return value
+
+        model._record = record
+        return model
+
+
+def test_an_interrupt_keeps_model_and_file(tmp_path, monkeypatch):
+    path = tmp_path / "fit.zip"
+    model = small(checkpoint=path)
+    whole = small().fit(X, Y)
+    stop = Stop(3)
+    stop.watch(model)
+    monkeypatch.setattr(sys.modules[__name__], "Killed", KeyboardInterrupt)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, Y)
+    assert model.n_iter_ == 3 and path.exists()
+    assert_same_parameters(small(checkpoint=path).fit(X, Y), whole)
+
+
+@pytest.mark.parametrize(
+    ("params", "data", "y"),
+    [
+        ({"learning_rate_init": 0.1}, X, Y),
+        ({"random_state": 1}, X, Y),
+        ({"hidden_layer_sizes": (65,)}, X, Y),
+        ({}, X + 1, Y),
+        ({}, X, Y[::-1]),
+        ({}, X[:300], Y[:300]),
+        ({}, sp.csr_matrix(X), Y),
+    ],
+)
+def test_files_of_other_fits_are_refused(params, data, y, killed_after, tmp_path):
+    path = tmp_path / "fit.zip"
+    killed_after(1)
+    with pytest.raises(Killed):
+        small(checkpoint=path).fit(X, Y)
+    before = path.read_bytes()
+    model = small(checkpoint=path, **params)
+    with pytest.raises(ValueError, match=r"checkpoint=.* other parameters or other data"):
+        model.fit(data, y)
+    assert path.read_bytes() == before and not hasattr(model, "classes_")
+
+
+def damaged(state, how):
+    schedule, layers = state["model"]["trainer"]["schedule"], state["model"]["trainer"]["layers"]
+    if how == "order":
+        schedule["order"] = np.zeros_like(schedule["order"])
+    elif how == "no order":
+        schedule["order"] = None
+    elif how == "short":
+        schedule["order"] = schedule["order"][:-1]
+    elif how == "shape":
+        layers[-1]["stored"] = np.zeros((10, 64), dtype=np.float32)
+        layers[0]["stored"] = np.zeros((64, 63), dtype=np.float32)
+        layers[0]["slots"] = layers[1]["slots"] = []
+    elif how == "monitor":
+        state["monitor"]["no_improvement"] = "3"
+    elif how == "best":
+        state["monitor"]["best_layers"] = layers[:1]
+    elif how == "start":
+        state["start"]["pos"] = 10**6
+    else:
+        del state["monitor"]
+
+
+@pytest.mark.parametrize(
+    "how", ["order", "no order", "short", "shape", "monitor", "best", "start", "missing"]
+)
+def test_files_that_were_tampered_with_are_refused(how, killed_after, tmp_path):
+    path = tmp_path / "fit.zip"
+    killed_after(1)
+    with pytest.raises(Killed):
+        small(checkpoint=path, selector="dense").fit(X, Y)
+    state = read_archive(path)
+    damaged(state, how)
+    write_archive(path, state)
+    model = small(checkpoint=path, selector="dense")
+    with pytest.raises(ValueError, match="checkpoint="):
+        model.fit(X, Y)
+    assert not hasattr(model, "classes_")
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="no model"):
+        model.fit(X, Y)
+
+
+def test_folders_that_are_not_there(tmp_path):
+    with pytest.raises(ValueError, match="checkpoint"):
+        small(checkpoint=tmp_path / "none" / "fit.zip").fit(X, Y)
+
+
+def test_what_does_not_matter_may_change(killed_after, tmp_path, capsys):
+    path = tmp_path / "fit.zip"
+    killed_after(2)
+    with pytest.raises(Killed):
+        small(checkpoint=path).fit(X, Y)
+    os.rename(path, tmp_path / "other")
+    small(checkpoint=tmp_path / "other", n_threads=2, verbose=True).fit(X, Y)
+    assert "after iteration 2" in capsys.readouterr().out
+
+
+def test_chunks_and_saved_models_know_no_checkpoint(tmp_path):
+    path = tmp_path / "fit.zip"
+    model = small(checkpoint=path).partial_fit(X, Y, classes=np.arange(10))
+    model.save(tmp_path / "model")
+    assert not path.exists()
+    assert LSHMLPClassifier.load(tmp_path / "model").checkpoint is None
+
+
+def test_random_numbers_of_no_seed(killed_after, tmp_path):
+    """The rows held out are those of the fit that was killed."""
+    path = tmp_path / "fit.zip"
+    killed_after(1)
+    with pytest.raises(Killed):
+        small(checkpoint=path, random_state=None, **HELD_OUT).fit(X, Y)
+    kept = path.read_bytes()
+    killed_after(-1)
+    fits = []
+    for _ in range(2):
+        path.write_bytes(kept)
+        fits.append(small(checkpoint=path, random_state=None, **HELD_OUT).fit(X, Y))
+    assert_same_parameters(*fits)
