@@ -46,7 +46,7 @@ def yardsticks():
 def measure(model, X, y):
     """Rows of the table: name, seconds a batch, bytes a batch, floating-point operations."""
     network, optimizer = model._trainer.network, model._trainer.optimizer
-    layers, loss = network.layers, network.loss.kind
+    layers, loss = network.layers, network.loss
     workspace = model._workspace(BATCH, network, training=True)
     inputs, targets = Rows.from_matrix(X[:BATCH]), Rows.one_hot(y[:BATCH], 10)
     settings = targets, np.ones(BATCH), optimizer, 1e-4, BATCH, False, workspace
