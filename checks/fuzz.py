@@ -9,6 +9,7 @@ import argparse
 import faulthandler
 import gzip
 import inspect
+import os
 import pickle
 import sys
 import tempfile
@@ -146,6 +147,11 @@ def attempt_fit(model, data):
     n_rows = inputs.shape[0] if getattr(inputs, "ndim", 0) == 2 else 14
     y, weight = data.draw(targets(n_rows)), data.draw(weights(n_rows))
     arguments = {"sample_weight": weight}
+    if own == "fit" and data.draw(st.booleans()):
+        arguments["X_val"] = data.draw(st.one_of(st.just(X), matrices(14, N_FEATURES)))
+        n_rows = arguments["X_val"].shape[0] if getattr(arguments["X_val"], "ndim", 0) == 2 else 14
+        arguments["y_val"] = data.draw(targets(n_rows))
+        arguments["sample_weight_val"] = data.draw(weights(n_rows))
     if own == "partial_fit" and cls is LSHMLPClassifier:
         arguments["classes"] = data.draw(
             st.one_of(st.none(), st.just([0, 1, 2]), st.just(["a", "b", "c"]), ODD)
@@ -159,6 +165,15 @@ def attempt_fit(model, data):
         check_predictions(model, inputs)
         assert_finite(np.concatenate([W.ravel() for W in model.coefs_]))
         assert np.isfinite(model.loss_)
+        check_copies(model)
+
+
+def check_copies(model):
+    """Files and conversions, of what they take."""
+    path = Path("model")
+    attempt(lambda: model.to_sklearn().predict(X), model)
+    if attempt(lambda: model.save(path) or path, model) is not None:
+        assert same(bits(type(model).load(path)), bits(model)), "another model comes back"
 
 
 def fuzz_parameters(data):
@@ -323,11 +338,13 @@ def main():
     options = parser.parse_args()
     if options.here:
         n = round(options.examples * TARGETS[options.only[0]][1])
-        return fuzz(options.only[0], n, options.seed)
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)  # names of files are drawn, too
+            return fuzz(options.only[0], n, options.seed)
     verdict, total = Verdict("fuzz"), 0
     for name in options.only:
-        command = [sys.executable, __file__, "--here", "--only", name, "--seed", options.seed,
-                   "--examples", options.examples]  # fmt: skip
+        command = [sys.executable, Path(__file__).resolve(), "--here", "--only", name,
+                   "--seed", options.seed, "--examples", options.examples]  # fmt: skip
         status, output = run(command)
         last = ([*output.strip().splitlines()] or [""])[-1]
         if not verdict.add(name, status == 0, last):

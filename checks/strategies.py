@@ -53,7 +53,10 @@ GOOD = {
     "n_threads": [None, 1, 2, 3, -1, -2, 1000, 2**31, -(2**70)],
     "class_weight": [None, "balanced", {0: 2.0}, {0: 0.0, 1: 1e300}, {9: 1.0}, {"a": "b"}],
     "sampled_output": ["auto", True, False],
-    "loss": ["log_loss", "softmax", "squared_error", "poisson"],
+    "loss": ["log_loss", "softmax", "squared_error", "poisson", "huber", "absolute_error"],
+    "delta": [1.0, 1, 1e-300, 1e300],
+    "scoring": [None, "loss", "accuracy", "r2", "neg_log_loss", lambda est, X, y: 0.5],
+    "checkpoint": [None, "", ".", "/", "none/fit", "fit", b"fit", 7, "\0", "\ud800"],
 }  # fmt: skip
 LONG = {"max_iter": st.integers(-3, 3)}  # as many epochs as one asks for, however long
 

@@ -30,7 +30,7 @@ class Checkpoint:
     Raises
     ------
     ValueError
-        If there is a file, but not of this fit; or no folder to write it to.
+        If there is a file, but not of this fit; or none can be written there.
     """
 
     def __init__(self, path, est, train, watched):
@@ -38,8 +38,9 @@ class Checkpoint:
         self.found = None
         if self.path is None:
             return
-        if not os.path.isdir(os.path.dirname(os.path.abspath(self.path))):
-            raise ValueError(f"checkpoint={self.path!r}: there is no such folder.")
+        folder = os.path.dirname(os.path.abspath(self.path))
+        if not self.path or os.path.isdir(self.path) or not os.access(folder, os.W_OK | os.X_OK):
+            raise ValueError(f"checkpoint={self.path!r} is no file in a folder to be written to.")
         self.identity = identity(est, train, watched)
         if not os.path.exists(self.path):
             return

@@ -212,9 +212,13 @@ def test_files_that_were_tampered_with_are_refused(how, killed_after, tmp_path):
         model.fit(X, Y)
 
 
-def test_folders_that_are_not_there(tmp_path):
-    with pytest.raises(ValueError, match="checkpoint"):
-        small(checkpoint=tmp_path / "none" / "fit.zip").fit(X, Y)
+@pytest.mark.parametrize("name", ["none/fit.zip", ".", "\0"])
+def test_what_cannot_be_written_is_refused(name, tmp_path):
+    for path in (tmp_path / name, ""):
+        model = small(checkpoint=path)
+        with pytest.raises(ValueError, match=r"checkpoint|null"):
+            model.fit(X, Y)
+        assert not hasattr(model, "classes_")
 
 
 def test_what_does_not_matter_may_change(killed_after, tmp_path, capsys):
