@@ -28,6 +28,7 @@ BUILT_IN = (
     "n_probes", "n_candidates", "mips", "sketch_size", "sampled_output", "loss",
 )  # fmt: skip
 PROCESS = os.getpid()
+MAX_NEURONS = 2**30  # kernels number them by 32 bits
 MAX_THREADS = 1024  # OpenMP ends the process where it cannot start as many as were asked for
 
 
@@ -136,9 +137,10 @@ def hidden_layer_sizes(est):
     """The parameter as a list of integers."""
     sizes = est.hidden_layer_sizes
     sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-    if any(not isinstance(n, Integral) or n < 1 for n in sizes):
+    if any(not isinstance(n, Integral) or not 1 <= n <= MAX_NEURONS for n in sizes):
         raise ValueError(
-            f"hidden_layer_sizes must be positive integers, got {est.hidden_layer_sizes!r}."
+            f"hidden_layer_sizes must be positive integers up to 2**30, got "
+            f"{est.hidden_layer_sizes!r}."
         )
     return [int(n) for n in sizes]
 

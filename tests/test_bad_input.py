@@ -69,7 +69,7 @@ BAD_PARAMETERS = [
     ("n_hashes", 0), ("n_hashes", 64), ("n_hashes", 2.5), ("n_tables", 0), ("n_tables", -1),
     ("n_probes", 0), ("n_probes", 1.5), ("n_candidates", -1), ("sketch_size", 0),
     ("sketch_size", -3), ("asynchronous", "yes"), ("n_threads", 0), ("n_threads", 1.5),
-    ("hidden_layer_sizes", (0,)), ("hidden_layer_sizes", (10, -3)), ("batch_size", 0),
+    ("hidden_layer_sizes", (0,)), ("hidden_layer_sizes", (10, -3)), ("hidden_layer_sizes", 2**31), ("batch_size", 0),
     ("alpha", -1e-3), ("alpha", np.nan), ("learning_rate_init", 0.0), ("learning_rate", "fast"),
     ("max_iter", 0), ("tol", -1.0), ("momentum", 1.5), ("beta_1", 1.0), ("beta_2", -0.1),
     ("beta_1", 1 - 1e-8), ("beta_2", 1 - 1e-8),
