@@ -73,7 +73,8 @@ def models(n_threads):
         ), 0  # fmt: skip
     for activation in ACTIVATIONS:
         yield LSHMLPRegressor(**wide, selector="sketch", sketch_size=6, activation=activation), 2
-    yield LSHMLPRegressor(**wide, loss="poisson"), 1
+    for loss in ("poisson", "huber", "absolute_error"):
+        yield LSHMLPRegressor(**wide, loss=loss), 1
     yield LSHMLPClassifier(**wide, early_stopping=True, validation_fraction=0.3), 0
     for loss in ("log_loss", "softmax"):
         yield (

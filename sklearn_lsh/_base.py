@@ -35,6 +35,7 @@ from sklearn_lsh._workspace import Workspace
 PREDICT_BATCH = 512
 # Activations of a layer that are held at once in prediction.
 BATCH_ACTIVATIONS = 2**22
+LARGEST_BATCH = 2**40  # in sums of floating-point numbers a batch still counts
 # Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
 WORK_PER_THREAD = 2**21
 
@@ -101,7 +102,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
             if not cold:
                 self._check_same_network(train.targets)
             path = None if incremental else self.checkpoint
-            checkpoint = Checkpoint(path, self, train, watched)
+            checkpoint = Checkpoint(path, self, train, watched, cold)
             rng = check_random_state(self.random_state) if cold else self._random_state
             rng = checkpoint.begin(rng)
             # Threads of BLAS would spin against ours, and their number could change the bits.
@@ -111,8 +112,10 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
                 if self.early_stopping and watched is None:
                     train, watched = split(self, train, rng)
                 self._network.loss = loss
-                self._train(train, watched, tasks, checkpoint, cold, incremental)
+                done = self._train(train, watched, tasks, checkpoint, cold, incremental)
             tasks.end()
+        if done:
+            checkpoint.remove()
         return self
 
     def _check_same_network(self, targets):
@@ -157,15 +160,17 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
 
     def _batch_size(self):
         if self.batch_size != "auto":
-            return int(self.batch_size)
+            return min(int(self.batch_size), LARGEST_BATCH)
         return 200
 
     def _train(self, train, watched, tasks, checkpoint, cold, incremental):
         """Epochs over the rows of `train`; those of `watched` (or None) are scored after each.
 
         What lasts from one epoch to the next is in the trainer, the monitor, the random state and
-        the attributes of the history.
+        the attributes of the history. Whether training came to its end.
         """
+        if watched is not None and not cold:
+            evaluate(self, watched)  # what cannot be scored shows before anything is changed
         self._go_on_with_history(watched)
         best = -np.inf if self.early_stopping else -self.best_loss_
         monitor = Monitor(best, self.tol, self.n_iter_no_change, self.early_stopping)
@@ -191,7 +196,9 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         if cold and not resumed:
             trainer.begin(train.inputs, train.weight, workspace, spent)
         max_iter = 1 if incremental else self.max_iter
-        finished = incremental
+        if not resumed:
+            checkpoint.write(self, monitor)
+        finished, interrupted = incremental, False
         try:
             while self.n_iter_ < max_iter:
                 tasks.begin_epoch()
@@ -208,19 +215,18 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
                 )
                 value = self._record(len(train), watched)
                 if self.learning_rate == "invscaling" and self.solver == "sgd":
-                    trainer.optimizer.learning_rate = (
-                        self.learning_rate_init / (self.t_ + 1) ** self.power_t
-                    )
+                    with np.errstate(over="ignore"):
+                        gain = np.power(self.t_ + 1.0, self.power_t)
+                    trainer.optimizer.learning_rate = float(self.learning_rate_init / gain)
                 finished = monitor.watch(value, trainer.network) and self._stops(trainer.optimizer)
                 if tasks.end_epoch(self._stopped_here) or finished:
                     finished = True
                     break
                 if self.n_iter_ < max_iter:
                     checkpoint.write(self, monitor)
-            checkpoint.remove()
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
-            finished = True
+            finished = interrupted = True
         if not (finished or incremental):
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
@@ -230,6 +236,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
             )
         monitor.put_back(trainer.network)
         trainer.finish(spent, workspace.n_threads, self.warm_start)
+        return not interrupted
 
     def _go_on_with_history(self, watched):
         """Lists of its own, so that those before can be put back."""
@@ -274,8 +281,11 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         """Attributes of the model that this one would be, had training ended with this epoch."""
         trainer = deepcopy(self._trainer)
         trainer.finish(dict.fromkeys(COSTS, 0), 1, self.warm_start)
-        lists = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
-        return {"_trainer": trainer} | {name: copy(getattr(self, name)) for name in lists}
+        lists = (
+            "loss_curve_", "validation_loss_curve_", "validation_scores_", "n_multiplications_",
+        )  # fmt: skip
+        own = {"_trainer": trainer, "_random_state": deepcopy(self._random_state)}
+        return own | {name: copy(getattr(self, name)) for name in lists}
 
     # ---- Prediction ---------------------------------------------------------------------------
 

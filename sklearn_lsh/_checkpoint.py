@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import re
 from contextlib import suppress
 
 import numpy as np
 
 from sklearn_lsh._archive import read_archive, write_archive
 from sklearn_lsh._attributes import random_state, random_state_of
-from sklearn_lsh._persistence import MALFORMED, decode, encode, model_state, read, real
+from sklearn_lsh._persistence import HISTORY, MALFORMED, decode, encode, model_state, read, real
 from sklearn_lsh._schema import anything, fields, integer, optional
 from sklearn_lsh._state import layer_state, read_layers
 
@@ -26,6 +27,8 @@ class Checkpoint:
     est : BaseLSHMLP
     train, watched : Sample
         `watched` may be None.
+    cold : bool
+        Whether the fit begins with a new network.
 
     Raises
     ------
@@ -33,7 +36,7 @@ class Checkpoint:
         If there is a file, but not of this fit; or none can be written there.
     """
 
-    def __init__(self, path, est, train, watched):
+    def __init__(self, path, est, train, watched, cold):
         self.path = None if path is None else os.fsdecode(path)
         self.found = None
         if self.path is None:
@@ -41,7 +44,7 @@ class Checkpoint:
         folder = os.path.dirname(os.path.abspath(self.path))
         if not self.path or os.path.isdir(self.path) or not os.access(folder, os.W_OK | os.X_OK):
             raise ValueError(f"checkpoint={self.path!r} is no file in a folder to be written to.")
-        self.identity = identity(est, train, watched)
+        self.identity = identity(est, train, watched, cold)
         if not os.path.exists(self.path):
             return
         state = read_archive(self.path)
@@ -93,9 +96,8 @@ class Checkpoint:
         for name, value in kept.items():
             setattr(monitor, name, value)
         trainer.network.loss = begun.network.loss
-        for name, value in vars(self.model).items():
-            if name.endswith("_") or name in ("_trainer", "_random_state"):
-                setattr(est, name, value)
+        for name in (*HISTORY, "_trainer", "_random_state"):
+            setattr(est, name, getattr(self.model, name))
         self.found = self.model = None
         return True
 
@@ -143,12 +145,15 @@ def check_layers(layers, expected):
         raise ValueError(f"layers must have the shapes {others}, got {shapes}.")
 
 
-def identity(est, train, watched):
-    """A digest of the parameters that matter, and of all rows."""
+def identity(est, train, watched, cold):
+    """A digest of the parameters that matter, of all rows, and of what a warm start begins with."""
     digest = hashlib.sha256()
-    for name, value in sorted(est.get_params(deep=False).items()):
-        if name not in FREE:
-            digest.update(f"{name}={described(value)}\n".encode())
+    told = {k: v for k, v in est.get_params(deep=False).items() if k not in FREE}
+    told |= {name: getattr(est, name, None) for name in ("classes_", "feature_names_in_")}
+    for name, value in sorted(told.items()):
+        digest.update(f"{name}={described(value)}\n".encode())
+    for array in () if cold else (*est.coefs_, *est.intercepts_):
+        digest.update(np.ascontiguousarray(array).data)
     for sample in (train, watched):
         parts = () if sample is None else (sample.inputs, sample.targets)
         for rows in parts:
@@ -163,7 +168,13 @@ def identity(est, train, watched):
 def described(value):
     """The same in every process."""
     if isinstance(value, np.random.RandomState):
-        return "RandomState"  # its numbers are in the file
-    if callable(value):
-        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
-    return repr(value)
+        state = random_state_of(value)
+        return f"{hashlib.sha256(state['key'].data).hexdigest()} {state['pos']}"
+    if isinstance(value, dict):
+        return "\n".join(sorted(f"{key!r}: {described(v)}" for key, v in value.items()))
+    if isinstance(value, list | tuple | np.ndarray):
+        return str([described(item) for item in value])
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        value = value.__module__, value.__qualname__, code.co_code, code.co_consts
+    return re.sub(r" at 0x\w+", "", repr(value))

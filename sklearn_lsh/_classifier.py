@@ -1,5 +1,6 @@
 """The classifier: scikit-learn's contract, class labels and predictions."""
 
+import sys
 from numbers import Integral
 from typing import ClassVar
 
@@ -152,10 +153,11 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         batch is too small to share; -1: one per processor; 1024 at most. A process that was forked
         after the import of this package always uses one.
     checkpoint : str, path-like or None, default=None
-        A file that `fit` writes after every epoch but the last, and removes when it ends. Where it
-        is there already, `fit` goes on from it, to the same result as if nothing had stopped it
-        (unless `asynchronous`); a file of other parameters or other data is refused. One for every
-        fit: not for searches, which fit several.
+        A file that `fit` writes before its first epoch and after every one but the last, and
+        removes when it ends. Where it is there already, `fit` goes on from it, to the same result
+        as if nothing had stopped it (unless `asynchronous`); a file of other parameters, other data
+        or, under `warm_start`, other weights to begin with is refused. One for every fit: not for
+        searches, which fit several.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, which multiply `sample_weight`: a dict from class to weight (1
         where there is none), or 'balanced' for n_samples / (n_classes * count of the class).
@@ -495,7 +497,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         if self.class_weight is None:
             return weight
         if isinstance(self.class_weight, dict):
-            if not all(0 <= value < np.inf for value in self.class_weight.values()):
+            if not all(0 <= v <= sys.float_info.max for v in self.class_weight.values()):
                 raise ValueError(
                     f"class_weight must be finite and not negative, got {self.class_weight!r}."
                 )

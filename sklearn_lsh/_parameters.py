@@ -84,8 +84,8 @@ def check_parameters(est):
         )
     est._validate_params()
     thread_count(est)
-    for name in ("alpha", "learning_rate_init", "power_t", "tol", "epsilon"):
-        if getattr(est, name) > sys.float_info.max:  # an integer
+    for name in ("alpha", "learning_rate_init", "power_t", "tol", "epsilon", "delta"):
+        if getattr(est, name, 0) > sys.float_info.max:  # an integer
             raise ValueError(f"{name} is larger than a float can be.")
     for name in ("beta_1", "beta_2"):
         if np.float32(getattr(est, name)) == 1:
@@ -166,7 +166,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
-    layers, factor = [], 6.0
+    layers, factor = [], 2.0 if est.activation == "logistic" else 6.0
     # Sums and products of small integer types of NumPy would overflow.
     names = ("sketch_size", "n_hashes", "n_tables", "n_probes", "n_candidates")
     counts = {name: getattr(est, name) and int(getattr(est, name)) for name in names}

@@ -8,6 +8,7 @@ from sklearn_lsh._archive import read_archive, write_archive
 from sklearn_lsh._attributes import random_state, random_state_of
 from sklearn_lsh._losses import Loss
 from sklearn_lsh._network import COSTS
+from sklearn_lsh._output_selector import OutputSelector
 from sklearn_lsh._parameters import BUILT_IN, check_parameters
 from sklearn_lsh._schema import anything, choice, fields, flag, integer, items, optional
 from sklearn_lsh._state import read_trainer, trainer_state
@@ -94,7 +95,7 @@ def classes(value, name):
     return value
 
 
-FITTED = {
+HISTORY = {
     "t_": integer(), "n_iter_": integer(), "loss_": real, "best_loss_": optional(real),
     "loss_curve_": curve, "validation_loss_curve_": optional(curve),
     "validation_scores_": optional(curve),
@@ -106,7 +107,7 @@ FITTED_REGRESSOR = {"_one_output": flag}
 
 def fitted(cls):
     """Checks of the fitted attributes that do not follow from the network."""
-    return FITTED | (FITTED_CLASSIFIER if is_classifier(cls) else FITTED_REGRESSOR)
+    return HISTORY | (FITTED_CLASSIFIER if is_classifier(cls) else FITTED_REGRESSOR)
 
 
 def is_classifier(cls):
@@ -188,6 +189,8 @@ def read(cls, state):
     loss = Loss(loss, getattr(est, "delta", 1.0))
     est._trainer = read_trainer(values["trainer"], "trainer", built.solver, loss)
     network = est._network
+    if not is_classifier(cls) and isinstance(network.layers[-1].selector, OutputSelector):
+        raise ValueError("only labels are sampled: a regressor's output must be dense.")
     est.n_features_in_ = network.layers[0].selector.n_in
     est.n_layers_ = len(network.layers) + 1
     est.n_outputs_ = network.layers[-1].selector.n_out

@@ -151,10 +151,11 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         batch is too small to share; -1: one per processor; 1024 at most. A process that was forked
         after the import of this package always uses one.
     checkpoint : str, path-like or None, default=None
-        A file that `fit` writes after every epoch but the last, and removes when it ends. Where it
-        is there already, `fit` goes on from it, to the same result as if nothing had stopped it
-        (unless `asynchronous`); a file of other parameters or other data is refused. One for every
-        fit: not for searches, which fit several.
+        A file that `fit` writes before its first epoch and after every one but the last, and
+        removes when it ends. Where it is there already, `fit` goes on from it, to the same result
+        as if nothing had stopped it (unless `asynchronous`); a file of other parameters, other data
+        or, under `warm_start`, other weights to begin with is refused. One for every fit: not for
+        searches, which fit several.
 
     Attributes
     ----------

@@ -19,18 +19,33 @@ def aligned_zeros(size):
 
 
 def check_indices(X, name):
-    """Refuse a CSR or CSC matrix that points outside of itself: SciPy and the kernels trust it."""
-    if not sp.issparse(X) or X.format not in ("csr", "csc"):
-        return X
-    stored = X.indices[: X.indptr[-1]]
-    if (
-        X.indptr[0] != 0
-        or np.any(np.diff(X.indptr) < 0)
-        or X.indptr[-1] > min(len(X.indices), len(X.data))
-        or (len(stored) and (stored.min() < 0 or stored.max() >= X.shape[X.format == "csr"]))
-    ):
+    """Refuse a sparse matrix that points outside of itself: SciPy and the kernels trust it."""
+    if sp.issparse(X) and not points_inside(X):
         raise ValueError(f"{name} is no valid sparse matrix: indices or indptr are out of range.")
     return X
+
+
+def points_inside(X):
+    if X.format == "coo":
+        return in_range(X.row, X.shape[0]) and in_range(X.col, X.shape[1])
+    if X.format == "lil":
+        return all(in_range(row, X.shape[1]) for row in X.rows)
+    if X.format not in ("csr", "csc", "bsr"):
+        return True
+    block = X.blocksize if X.format == "bsr" else (1, 1)
+    shape = [n // size for n, size in zip(X.shape, block, strict=True)]
+    n_rows, n_cols = shape[::-1] if X.format == "csc" else shape
+    return (
+        len(X.indptr) == n_rows + 1
+        and X.indptr[0] == 0
+        and not np.any(np.diff(X.indptr) < 0)
+        and X.indptr[-1] <= min(len(X.indices), len(X.data))
+        and in_range(X.indices[: X.indptr[-1]], n_cols)
+    )
+
+
+def in_range(indices, n):
+    return len(indices) == 0 or (np.min(indices) >= 0 and np.max(indices) < n)
 
 
 class Rows:

@@ -1,5 +1,8 @@
 """Bad input: an error that names the problem, and an estimator that is as it was."""
 
+import sys
+
+import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -318,3 +321,53 @@ def test_small_integers_of_numpy_are_integers():
     np.testing.assert_array_equal(
         small.predict_proba(X), make(**numbers).fit(X, Y).predict_proba(X)
     )
+
+
+@pytest.mark.parametrize("kind", [sp.coo_matrix, sp.lil_matrix, sp.bsr_matrix, sp.csr_matrix])
+@pytest.mark.parametrize("fault", [10**8, -1])
+def test_sparse_matrices_that_point_outside_are_refused_in_every_format(kind, fault):
+    model = make().fit(X, Y)
+    broken = kind(X)
+    if kind is sp.coo_matrix:
+        broken.col[:5] = fault
+    elif kind is sp.lil_matrix:
+        broken.rows[0][0] = fault
+    else:
+        broken.indices[:5] = fault
+    for call in (lambda: model.predict(broken), lambda: model.fit(broken, Y)):
+        with pytest.raises(ValueError, match="no valid sparse matrix"):
+            call()
+
+
+def test_row_pointers_too_many_or_too_few_are_refused():
+    model = make().fit(X, Y)
+    for indptr in (lambda p: p[:-1], lambda p: np.append(p, p[-1])):
+        broken = sp.csr_matrix(X)
+        broken.indptr = indptr(broken.indptr)
+        with pytest.raises(ValueError, match="no valid sparse matrix"):
+            model.predict(broken)
+
+
+@pytest.mark.parametrize("batch_size", [10**18, 2**62, sys.maxsize, 10**400])
+def test_batches_larger_than_any_data_end(batch_size, tmp_path):
+    with pytest.warns(UserWarning, match="clipped"):
+        model = make(batch_size=batch_size, selector="lsh").fit(X, Y)
+    model.save(tmp_path / "model")
+    restored = LSHMLPClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(restored.predict(X), model.predict(X))
+
+
+def test_powers_that_no_float_holds():
+    make(solver="sgd", learning_rate="invscaling", power_t=1e300).fit(X, Y)
+    for model in (make(class_weight={0: 10**400}), make(LSHMLPRegressor, delta=10**400)):
+        with pytest.raises(ValueError, match=r"class_weight|delta"):
+            model.fit(X, Y)
+
+
+def test_scores_that_cannot_be_had_leave_a_warm_start_as_it_was():
+    model = make(warm_start=True).fit(X, Y)
+    before = joblib.hash(model._trainer), model.t_, list(model.loss_curve_)
+    model.set_params(early_stopping=True, scoring="roc_auc")
+    with pytest.raises(ValueError):
+        model.fit(X, Y)
+    assert (joblib.hash(model._trainer), model.t_, model.loss_curve_) == before

@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import TARGET, X, Y, assert_same_parameters, small
+from cases import TARGET, X_TEST, Y_TEST, X, Y, assert_same_parameters, small
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import f1_score, make_scorer
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, _checkpoint
 from sklearn_lsh._archive import read_archive, write_archive
@@ -68,7 +71,7 @@ def test_the_same_result_as_without_a_stop(name, killed_after, tmp_path):
     cls, data, y, params = CASES[name]
     path = tmp_path / "fit.zip"
     whole = small(cls, **params).fit(data, y)
-    killed_after(1)
+    killed_after(3)  # the first is written before anything is learned
     with pytest.raises(Killed):
         small(cls, checkpoint=path, **params).fit(data, y)
     killed_after(2)
@@ -86,6 +89,10 @@ def test_the_same_result_as_without_a_stop(name, killed_after, tmp_path):
         assert_same_parameters(model, whole.fit(data, y))
 
 
+def n_done(path):
+    return read_archive(path)["model"]["fitted"]["n_iter_"] if path.exists() else 0
+
+
 def test_a_process_that_was_killed(tmp_path):
     path = tmp_path / "fit.zip"
     code = (
@@ -97,19 +104,19 @@ def test_a_process_that_was_killed(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", code, folder, str(path)])
     try:
         deadline = time.monotonic() + 60
-        while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        while not n_done(path) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
-    n_done = read_archive(path)["model"]["fitted"]["n_iter_"]
-    assert n_done >= 1
+    done = n_done(path)
+    assert done >= 1
     model = small(max_iter=10**6, tol=0.0, n_iter_no_change=10**6, checkpoint=path)
-    stop = Stop(n_done + 2)
+    stop = Stop(done + 2)
     with pytest.raises(Killed):
         stop.watch(model).fit(X, Y)
-    whole = small(max_iter=n_done + 2).fit(X, Y)
+    whole = small(max_iter=done + 2).fit(X, Y)
     assert stop.loss_curve == whole.loss_curve_
 
 
@@ -152,7 +159,10 @@ def test_an_interrupt_keeps_model_and_file(tmp_path, monkeypatch):
         ({"learning_rate_init": 0.1}, X, Y),
         ({"random_state": 1}, X, Y),
         ({"hidden_layer_sizes": (65,)}, X, Y),
+        ({"random_state": np.random.RandomState(1)}, X, Y),
+        ({"scoring": make_scorer(f1_score, average="macro")}, X, Y),
         ({}, X + 1, Y),
+        ({}, X, Y + 1),
         ({}, X, Y[::-1]),
         ({}, X[:300], Y[:300]),
         ({}, sp.csr_matrix(X), Y),
@@ -223,7 +233,7 @@ def test_what_cannot_be_written_is_refused(name, tmp_path):
 
 def test_what_does_not_matter_may_change(killed_after, tmp_path, capsys):
     path = tmp_path / "fit.zip"
-    killed_after(2)
+    killed_after(3)
     with pytest.raises(Killed):
         small(checkpoint=path).fit(X, Y)
     os.rename(path, tmp_path / "other")
@@ -242,13 +252,39 @@ def test_chunks_and_saved_models_know_no_checkpoint(tmp_path):
 def test_random_numbers_of_no_seed(killed_after, tmp_path):
     """The rows held out are those of the fit that was killed."""
     path = tmp_path / "fit.zip"
-    killed_after(1)
+    np.random.seed(1)  # noqa: NPY002
+    killed_after(3)
     with pytest.raises(Killed):
         small(checkpoint=path, random_state=None, **HELD_OUT).fit(X, Y)
-    kept = path.read_bytes()
     killed_after(-1)
-    fits = []
-    for _ in range(2):
-        path.write_bytes(kept)
-        fits.append(small(checkpoint=path, random_state=None, **HELD_OUT).fit(X, Y))
-    assert_same_parameters(*fits)
+    np.random.seed(2)  # noqa: NPY002
+    model = small(checkpoint=path, random_state=None, **HELD_OUT).fit(X, Y)
+    np.random.seed(1)  # noqa: NPY002
+    assert_same_parameters(model, small(random_state=None, **HELD_OUT).fit(X, Y))
+
+
+def test_a_warm_start_begins_with_the_same_weights(killed_after, tmp_path):
+    path = tmp_path / "fit.zip"
+    params = {"warm_start": True, "class_weight": {1: 2.0, 3: 0.0}, **HELD_OUT}
+    start = small(**params).fit(X, Y)
+    start.save(tmp_path / "start")
+    whole = start.fit(X, Y, X_val=X_TEST, y_val=Y_TEST)
+    model = LSHMLPClassifier.load(tmp_path / "start").set_params(checkpoint=path)
+    killed_after(3)
+    with pytest.raises(Killed):
+        model.fit(X, Y, X_val=X_TEST, y_val=Y_TEST)
+    with pytest.raises(ValueError, match="other parameters or other data"):
+        small(checkpoint=path, **params).fit(X, Y, X_val=X_TEST, y_val=Y_TEST)
+    killed_after(-1)
+    model = LSHMLPClassifier.load(tmp_path / "start").set_params(checkpoint=path)
+    assert_same_parameters(model.fit(X, Y, X_val=X_TEST, y_val=Y_TEST), whole)
+
+
+def test_the_file_stays_until_the_fit_is_done(tmp_path):
+    path = tmp_path / "fit.zip"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        with pytest.raises(ConvergenceWarning):
+            small(checkpoint=path).fit(X, Y)
+    assert path.exists()
+    assert_same_parameters(small(checkpoint=path).fit(X, Y), small().fit(X, Y))

@@ -62,7 +62,8 @@ def test_a_warm_start_that_stops_early_ends_with_its_own_best_weights():
 
     model.set_params(scoring=watched).fit(X, other)
     scores = np.array(model.validation_scores_[n_before:])
-    best = seen[len(scores) - 1 - scores[::-1].argmax()]
+    assert len(seen) == len(scores) + 1  # once before anything is learned
+    best = seen[len(scores) - scores[::-1].argmax()]
     for old, new in zip(best, model.coefs_, strict=True):
         np.testing.assert_array_equal(old, new)
     assert model._trainer.network.layers[0].W.flags.writeable

@@ -550,3 +550,16 @@ def test_skops(selector):
     for est in (model, loaded):
         est.partial_fit(X, Y)
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def test_outputs_of_regressors_are_not_sampled(tmp_path):
+    labels = (Y[:, None] == np.arange(150)).astype(int)
+    labels[:, 140] = 1
+    paths = tmp_path / "labels", tmp_path / "values"
+    small(sampled_output=True).fit(X, labels).save(paths[0])
+    small(LSHMLPRegressor).fit(X, labels.astype(float)).save(paths[1])
+    sampled, state = (_archive.read_archive(path) for path in paths)
+    state["trainer"]["layers"][-1] = sampled["trainer"]["layers"][-1]
+    _archive.write_archive(paths[1], state)
+    with pytest.raises(ValueError, match="sampled"):
+        LSHMLPRegressor.load(paths[1])
