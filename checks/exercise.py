@@ -33,8 +33,8 @@ def plant(fault):
     if fault == "address":
         glorot = _layer.Layer.glorot
 
-        def odd(*args):
-            layer = glorot(*args)
+        def odd(*args, **kwargs):
+            layer = glorot(*args, **kwargs)
             memory = np.zeros(layer.b.nbytes + 1, dtype=np.uint8)
             layer.b = memory[1:].view(np.float32)
             return layer
