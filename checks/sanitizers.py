@@ -63,10 +63,12 @@ def watched(verdict, what, command, tree, env, wanted=None):
     status, output = run(
         command, cwd=tree, env={**QUIET, **env, **options, "PYTHONPATH": str(tree)}
     )
-    found = reports(folder)
+    # UndefinedBehaviorSanitizer may write to the terminal all the same.
+    said = [line for line in output.splitlines() if ": runtime error: " in line]
+    found = "\n".join([reports(folder), *said]).strip()
     last = ([*output.strip().splitlines()] or [""])[-1]
     if wanted:
-        where = [line.strip() for line in found.splitlines() if "SUMMARY" in line]
+        where = [line.strip() for line in found.splitlines() if "SUMMARY" in line or line in said]
         return verdict.add(what, wanted in found, where[0][:150] if where else last)
     passed = verdict.add(what, status == 0 and not found, last)
     if not passed:
