@@ -43,10 +43,11 @@ def resident():
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def fails(call):
+def fails(call, message):
     try:
         call()
-    except ValueError:
+    except ValueError as error:
+        assert message in str(error), error
         return
     raise AssertionError("did not fail")
 
@@ -56,11 +57,11 @@ def one_round(make):
     model = make()
     model.predict(X)
     prediction_cost(model, X)
-    fails(lambda: model.predict(X[:, :3]))
-    fails(lambda: model.fit(X, np.full(60, np.nan)))
+    fails(lambda: model.predict(X[:, :3]), "features")
+    fails(lambda: model.fit(X, np.full(60, np.nan)), "NaN")
     model.set_params(learning_rate_init=1e38, solver="sgd", max_iter=3)
     with np.errstate(all="ignore"):
-        fails(lambda: model.fit(X * 1e30, RNG.integers(0, 2, 60)))
+        fails(lambda: model.fit(X * 1e30, RNG.integers(0, 2, 60)), "not finite")
 
 
 def main():

@@ -158,7 +158,7 @@ def concurrent_fits():
         assert list(pool.map(lambda kind: scores(*kind), kinds)) == expected
 
 
-def concurrent_interrupt_of_another():
+def fits_beside_fits_that_fail():
     """A fit that fails in one thread changes nothing for one in another."""
     expected = scores()
 
@@ -182,7 +182,7 @@ PARTS = {
     part.__name__: part
     for part in (
         interrupts, fork_before, fork_after, spawn, forkserver, joblib_pools, concurrent_predicts,
-        concurrent_fits, concurrent_interrupt_of_another,
+        concurrent_fits, fits_beside_fits_that_fail,
     )
 }  # fmt: skip
 

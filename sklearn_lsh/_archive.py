@@ -30,11 +30,12 @@ DAMAGES = (
 )  # fmt: skip
 
 
-def write_archive(path, state):
+def write_archive(path, state, temporary=None):
     """Write a state: at `path` is the old file or, as a whole, the new one.
 
     state : None, bool, int, finite float, str, NumPy array or scalar, or a list or dict (its keys
-    are str) of these.
+    are str) of these. temporary : of the file until it is whole, which a kill leaves behind;
+    None: a name that no other process takes.
 
     Raises
     ------
@@ -42,9 +43,9 @@ def write_archive(path, state):
         For numbers and arrays of other kinds.
     """
     path = os.fsdecode(path)
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    temporary = temporary or f"{path}.{uuid.uuid4().hex}.tmp"
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 document = _detach(archive, state, "")
                 with _member(archive, STATE) as member:

@@ -1,13 +1,11 @@
 """What the two estimators share: data, fitting, raw scores."""
 
-import warnings
 from contextlib import contextmanager
-from copy import copy, deepcopy
+from copy import deepcopy
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
@@ -15,11 +13,11 @@ from threadpoolctl import threadpool_limits
 from sklearn_lsh._callbacks import CallbackSupportMixin, Tasks, with_callbacks
 from sklearn_lsh._checkpoint import Checkpoint
 from sklearn_lsh._conversion import to_sklearn
-from sklearn_lsh._monitor import Monitor, evaluate
+from sklearn_lsh._epochs import Epochs
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._parameters import (
-    BUILT_IN,
     CONSTRAINTS,
+    built_in,
     check_parameters,
     hidden_layer_sizes,
     make_network,
@@ -76,13 +74,18 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
 
     @contextmanager
     def _unchanged_on_error(self):
-        """Attributes as they were if the block fails; networks change after validation only."""
+        """Attributes as they were if the block fails; networks change after validation only.
+
+        Epochs of a network that was there before stay, weights and history, once they are over.
+        """
         before = dict(vars(self))
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            trainer, t = before.get("_trainer"), before.get("t_")
+            if trainer is None or self._trainer is not trainer or self.t_ == t:
+                vars(self).clear()
+                vars(self).update(before)
             raise
 
     @with_callbacks
@@ -112,7 +115,9 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
                 if self.early_stopping and watched is None:
                     train, watched = split(self, train, rng)
                 self._network.loss = loss
-                done = self._train(train, watched, tasks, checkpoint, cold, incremental)
+                epochs = Epochs(self, train, watched, n_epochs, incremental, tasks, checkpoint)
+                epochs.begin(cold)
+                done = epochs.run()
             tasks.end()
         if done:
             checkpoint.remove()
@@ -135,7 +140,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         """A new network and an empty history."""
         inputs, targets, weight = sample.inputs, sample.targets, sample.weight
         self._random_state = rng
-        self._built_with = {name: deepcopy(getattr(self, name)) for name in BUILT_IN}
+        self._built_with = {name: deepcopy(getattr(self, name)) for name in built_in(type(self))}
         n_entries = float(np.average(inputs.length, weights=weight))
         sparse = inputs.indices is not None
         network = make_network(self, inputs.n_cols, targets.n_cols, loss, n_entries, sparse, rng)
@@ -162,130 +167,6 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         if self.batch_size != "auto":
             return min(int(self.batch_size), LARGEST_BATCH)
         return 200
-
-    def _train(self, train, watched, tasks, checkpoint, cold, incremental):
-        """Epochs over the rows of `train`; those of `watched` (or None) are scored after each.
-
-        What lasts from one epoch to the next is in the trainer, the monitor, the random state and
-        the attributes of the history. Whether training came to its end.
-        """
-        if watched is not None and not cold:
-            evaluate(self, watched)  # what cannot be scored shows before anything is changed
-        self._go_on_with_history(watched)
-        best = -np.inf if self.early_stopping else -self.best_loss_
-        monitor = Monitor(best, self.tol, self.n_iter_no_change, self.early_stopping)
-        self.n_iter_ = 0
-        resumed = checkpoint.resume(self, monitor, len(train))
-        trainer, rng = self._trainer, self._random_state
-        if not resumed:
-            trainer.alpha, trainer.rows_per_step = float(self.alpha), self._batch_size()
-            trainer.streaming, trainer.order = incremental, np.arange(len(train))
-            if not (cold or incremental):
-                trainer.adjust(make_optimizer(self))
-        elif self.verbose:
-            print(f"Going on after iteration {self.n_iter_} of {checkpoint.path}")
-        spent = self.n_multiplications_ = dict(self.n_multiplications_)
-        batch_size = min(self._batch_size(), len(train))
-        if self.batch_size != "auto" and self.batch_size > len(train):
-            warnings.warn(
-                f"batch_size={self.batch_size} is clipped to the {len(train)} samples.",
-                stacklevel=5,
-            )
-        trainer.network.layers[-1].selector.expect(train.targets, batch_size, incremental)
-        workspace = self._workspace(batch_size, trainer.network, training=True)
-        if cold and not resumed:
-            trainer.begin(train.inputs, train.weight, workspace, spent)
-        max_iter = 1 if incremental else self.max_iter
-        if not resumed:
-            checkpoint.write(self, monitor)
-        finished, interrupted = incremental, False
-        try:
-            while self.n_iter_ < max_iter:
-                tasks.begin_epoch()
-                if self.shuffle:
-                    trainer.shuffle(rng)
-                self.loss_ = trainer.epoch(
-                    train.inputs,
-                    train.targets,
-                    train.weight,
-                    batch_size,
-                    self.asynchronous,
-                    workspace,
-                    spent,
-                )
-                value = self._record(len(train), watched)
-                if self.learning_rate == "invscaling" and self.solver == "sgd":
-                    with np.errstate(over="ignore"):
-                        gain = np.power(self.t_ + 1.0, self.power_t)
-                    trainer.optimizer.learning_rate = float(self.learning_rate_init / gain)
-                finished = monitor.watch(value, trainer.network) and self._stops(trainer.optimizer)
-                if tasks.end_epoch(self._stopped_here) or finished:
-                    finished = True
-                    break
-                if self.n_iter_ < max_iter:
-                    checkpoint.write(self, monitor)
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-            finished = interrupted = True
-        if not (finished or incremental):
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
-                "optimization hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        monitor.put_back(trainer.network)
-        trainer.finish(spent, workspace.n_threads, self.warm_start)
-        return not interrupted
-
-    def _go_on_with_history(self, watched):
-        """Lists of its own, so that those before can be put back."""
-        self.loss_curve_ = list(self.loss_curve_)
-        if not self.early_stopping and self.best_loss_ is None:
-            self.best_loss_ = np.inf
-        if watched is not None:
-            self.validation_loss_curve_ = list(self.validation_loss_curve_ or [])
-            self.validation_scores_ = list(self.validation_scores_ or [])
-            if self.best_validation_score_ is None:
-                self.best_validation_score_ = -np.inf
-
-    def _record(self, n_rows, watched):
-        """Add an epoch to the history; what it is judged by, larger is better."""
-        self.n_iter_ += 1
-        self.t_ += n_rows
-        self.loss_curve_.append(self.loss_)
-        if self.verbose:
-            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-        if not self.early_stopping:
-            self.best_loss_ = min(self.best_loss_, self.loss_)
-        if watched is not None:
-            loss, score = evaluate(self, watched)
-            self.validation_loss_curve_.append(loss)
-            self.validation_scores_.append(score)
-            self.best_validation_score_ = max(self.best_validation_score_, score)
-            if self.verbose:
-                print(f"Validation loss = {loss:.8f}, score = {score:.6f}")
-        return score if self.early_stopping else -self.loss_
-
-    def _stops(self, optimizer):
-        """No more improvement: stop, or go on with a smaller step."""
-        if self.solver == "sgd" and self.learning_rate == "adaptive":
-            if optimizer.learning_rate > 1e-6:
-                optimizer.learning_rate /= 5
-                return False
-        if self.verbose:
-            print(f"No improvement of tol={self.tol} for {self.n_iter_no_change} epochs. Stopping.")
-        return True
-
-    def _stopped_here(self):
-        """Attributes of the model that this one would be, had training ended with this epoch."""
-        trainer = deepcopy(self._trainer)
-        trainer.finish(dict.fromkeys(COSTS, 0), 1, self.warm_start)
-        lists = (
-            "loss_curve_", "validation_loss_curve_", "validation_scores_", "n_multiplications_",
-        )  # fmt: skip
-        own = {"_trainer": trainer, "_random_state": deepcopy(self._random_state)}
-        return own | {name: copy(getattr(self, name)) for name in lists}
 
     # ---- Prediction ---------------------------------------------------------------------------
 

@@ -53,6 +53,11 @@ class Tasks:
         self.fit = est._init_callback_context(max_subtasks=n_epochs)
         self.fit.call_on_fit_task_begin(**self.told)
 
+    def skip(self, n_epochs):
+        """Count epochs that a killed fit has done, so that those to come have their numbers."""
+        for _ in range(n_epochs):
+            self.fit.subcontext(task_name="epoch")
+
     def begin_epoch(self):
         self.epoch = self.fit.subcontext(task_name="epoch")
         self.epoch.call_on_fit_task_begin(**self.told)

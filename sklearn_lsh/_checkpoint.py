@@ -9,8 +9,8 @@ import numpy as np
 
 from sklearn_lsh._archive import read_archive, write_archive
 from sklearn_lsh._attributes import random_state, random_state_of
-from sklearn_lsh._persistence import HISTORY, MALFORMED, decode, encode, model_state, read, real
-from sklearn_lsh._schema import anything, fields, integer, optional
+from sklearn_lsh._persistence import HISTORY, decode, encode, model_state, read_model, real
+from sklearn_lsh._schema import anything, fields, integer, optional, refusing
 from sklearn_lsh._state import layer_state, read_layers
 
 # Parameters that change no result.
@@ -41,8 +41,14 @@ class Checkpoint:
         self.found = None
         if self.path is None:
             return
+        self.temporary = f"{self.path}.tmp"
         folder = os.path.dirname(os.path.abspath(self.path))
-        if not self.path or os.path.isdir(self.path) or not os.access(folder, os.W_OK | os.X_OK):
+        if (
+            "\0" in self.path
+            or not self.path
+            or os.path.isdir(self.path)
+            or not os.access(folder, os.W_OK | os.X_OK)
+        ):
             raise ValueError(f"checkpoint={self.path!r} is no file in a folder to be written to.")
         self.identity = identity(est, train, watched, cold)
         if not os.path.exists(self.path):
@@ -59,10 +65,10 @@ class Checkpoint:
                 "monitor": anything,
             }  # fmt: skip
             self.found = fields(state, "the file", checks)
-            self.model = read(type(est), self.found["model"])
+            self.model = read_model(type(est), self.found["model"])
 
     def refusing(self):
-        return Refusal(self.path)
+        return refusing(f"checkpoint={self.path!r} cannot be read")
 
     def begin(self, rng):
         """Random numbers to begin with: those that the fit began with, if it goes on."""
@@ -78,7 +84,7 @@ class Checkpoint:
         """Put an estimator that has begun, and its monitor, where the file is; whether there is."""
         if self.found is None:
             return False
-        trainer, begun = self.model._trainer, est._trainer
+        trainer, begun = self.model["_trainer"], est._trainer
         with self.refusing():
             check_layers(trainer.network.layers, begun.network.layers)
             if trainer.order is None or not np.array_equal(
@@ -97,7 +103,7 @@ class Checkpoint:
             setattr(monitor, name, value)
         trainer.network.loss = begun.network.loss
         for name in (*HISTORY, "_trainer", "_random_state"):
-            setattr(est, name, getattr(self.model, name))
+            setattr(est, name, self.model[name])
         self.found = self.model = None
         return True
 
@@ -109,40 +115,32 @@ class Checkpoint:
         state = {
             "identity": self.identity,
             "start": self.start,
-            "model": model_state(est, {}),
+            "model": model_state(est),
             "monitor": {
                 "best": encode(float(monitor.best), "monitor.best"),
                 "no_improvement": monitor.no_improvement,
                 "best_layers": None if best is None else [layer_state(layer) for layer in best],
             },
         }
-        write_archive(self.path, state)
+        write_archive(self.path, state, self.temporary)
 
     def remove(self):
         """After the last epoch."""
-        if self.path is not None:
+        if self.path is None:
+            return
+        for path in (self.path, self.temporary):
             with suppress(FileNotFoundError):
-                os.remove(self.path)
-
-
-class Refusal:
-    """Names the file in what its contents raise."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, (ValueError, *MALFORMED)):
-            raise ValueError(f"checkpoint={self.path!r} cannot be read: {error}") from error
+                os.remove(path)
 
 
 def check_layers(layers, expected):
-    shapes, others = ([layer.W.shape for layer in each] for each in (layers, expected))
-    if shapes != others:
-        raise ValueError(f"layers must have the shapes {others}, got {shapes}.")
+    """Raise ValueError unless layers are built alike."""
+    built, others = (
+        [(*layer.W.shape, layer.by_input, layer.activation, layer.selector.kind) for layer in each]
+        for each in (layers, expected)
+    )
+    if built != others:
+        raise ValueError(f"layers must be built as {others}, not as {built}.")
 
 
 def identity(est, train, watched, cold):

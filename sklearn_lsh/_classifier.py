@@ -1,6 +1,5 @@
 """The classifier: scikit-learn's contract, class labels and predictions."""
 
-import sys
 from numbers import Integral
 from typing import ClassVar
 
@@ -10,14 +9,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import column_or_1d
 
 from sklearn_lsh._base import BaseLSHMLP
-from sklearn_lsh._losses import Loss
+from sklearn_lsh._labels import encode
 from sklearn_lsh._ranking import check_fits, top_k
-from sklearn_lsh._rows import Rows, stack
+from sklearn_lsh._rows import stack
 from sklearn_lsh.metrics import precision_at_k
 
 
@@ -447,70 +443,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def _encode(self, y, weight, cold, incremental, classes):
-        """Loss, target Rows and sample weights; sets classes_ on a cold start."""
-        check_classification_targets(y)
-        kind = type_of_target(y, input_name="y")
-        multilabel = kind == "multilabel-indicator"
-        if kind == "multiclass-multioutput":
-            raise ValueError(
-                "y of several multiclass outputs is not supported (unknown label type)."
-            )
-        if not multilabel:
-            y = column_or_1d(y, warn=True)
-        if cold:
-            if incremental and classes is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            found = np.arange(y.shape[1]) if multilabel else np.unique(y)
-            self.classes_ = unique_labels(classes) if incremental and not multilabel else found
-            self._multilabel = multilabel
-            self._sparse_labels = sp.issparse(y)
-        else:
-            if classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-                raise ValueError(
-                    f"classes={classes!r} is not the same as on the last call: {self.classes_!r}"
-                )
-            if multilabel != self._multilabel:
-                raise ValueError("y changed between classes and an indicator matrix of labels.")
-        if multilabel:
-            weight = self._weigh_classes(y, weight, incremental)
-            if y.shape[1] != len(self.classes_):
-                raise ValueError(f"y has {y.shape[1]} labels (classes), not {len(self.classes_)}.")
-            labels = sp.csr_array(y, dtype=np.float32, copy=True)
-            labels.eliminate_zeros()
-            if np.any(labels.data != 1):
-                raise ValueError("y of several labels must hold 0 and 1 only.")
-            if self.loss == "log_loss":
-                return Loss("binary_log_loss"), Rows.from_matrix(labels), weight
-            shares = labels / np.maximum(labels.sum(axis=1), 1)[:, None]
-            return Loss("log_loss"), Rows.from_matrix(sp.csr_array(shares)), weight
-        codes = np.searchsorted(self.classes_, y)
-        codes[codes == len(self.classes_)] = 0
-        if np.any(self.classes_[codes] != y):
-            unseen = np.setdiff1d(y, self.classes_)
-            raise ValueError(f"y has classes {unseen} that are not in classes_ {self.classes_}.")
-        weight = self._weigh_classes(y, weight, incremental)
-        if len(self.classes_) > 2:
-            return Loss("log_loss"), Rows.one_hot(codes, len(self.classes_)), weight
-        return Loss("binary_log_loss"), Rows.from_matrix(codes[:, None]), weight
-
-    def _weigh_classes(self, y, weight, incremental):
-        if self.class_weight is None:
-            return weight
-        if isinstance(self.class_weight, dict):
-            if not all(0 <= v <= sys.float_info.max for v in self.class_weight.values()):
-                raise ValueError(
-                    f"class_weight must be finite and not negative, got {self.class_weight!r}."
-                )
-            if not self._multilabel:  # of all classes: some may be missing in these rows
-                weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-                return weight * weights[np.searchsorted(self.classes_, y)]
-        elif incremental:
-            raise ValueError(
-                "class_weight='balanced' is not supported by partial_fit, which sees no more than "
-                "a part of the classes' counts; pass a dict."
-            )
-        dense = y.toarray() if sp.issparse(y) else y
-        return weight * compute_sample_weight(self.class_weight, dense)
+        return encode(self, y, weight, cold, incremental, classes)
 
     def _strata(self, targets):
         if self._multilabel:

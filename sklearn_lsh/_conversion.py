@@ -27,7 +27,7 @@ def to_sklearn(est):
     }
     params["hidden_layer_sizes"] = tuple(len(layer.b) for layer in network.layers[:-1])
     params["activation"] = activation(network)
-    if est._built_with["solver"] == "adagrad":
+    if params["solver"] == "adagrad":
         params["solver"] = "adam"
     if est.out_activation_ == "exp" and "loss" not in params:
         raise ValueError("This version of scikit-learn has no network with loss='poisson'.")

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.metrics import get_scorer
 
 from sklearn_lsh._rows import stack
+from sklearn_lsh._samples import naming
 
 
 class Monitor:
@@ -79,7 +80,8 @@ def score_by(scoring, est, sample):
     X, y, sample_weight = sample.given
     if isinstance(scoring, str):
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(get_scorer(scoring)(est, X, y, **weights))
+        with naming(f"scoring={scoring!r}"):
+            return float(get_scorer(scoring)(est, X, y, **weights))
     score = scoring(est, X, y)
     if not isinstance(score, Real):
         raise ValueError(f"scoring must return a number, got {score!r}.")

@@ -75,6 +75,11 @@ CONSTRAINTS = {
 }
 
 
+def built_in(cls):
+    """Names of the parameters that networks of a class are built by."""
+    return [name for name in BUILT_IN if name in cls._parameter_constraints]
+
+
 def check_parameters(est):
     """Raise ValueError for what scikit-learn's constraints cannot state, and for those."""
     if isinstance(est.solver, str) and est.solver == "lbfgs":
@@ -85,7 +90,8 @@ def check_parameters(est):
     est._validate_params()
     thread_count(est)
     for name in ("alpha", "learning_rate_init", "power_t", "tol", "epsilon", "delta"):
-        if getattr(est, name, 0) > sys.float_info.max:  # an integer
+        value = getattr(est, name, 0)
+        if isinstance(value, Integral) and value > sys.float_info.max:
             raise ValueError(f"{name} is larger than a float can be.")
     for name in ("beta_1", "beta_2"):
         if np.float32(getattr(est, name)) == 1:

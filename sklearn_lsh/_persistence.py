@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_lsh._archive import read_archive, write_archive
@@ -9,13 +10,20 @@ from sklearn_lsh._attributes import random_state, random_state_of
 from sklearn_lsh._losses import Loss
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._output_selector import OutputSelector
-from sklearn_lsh._parameters import BUILT_IN, check_parameters
-from sklearn_lsh._schema import anything, choice, fields, flag, integer, items, optional
+from sklearn_lsh._parameters import built_in, check_parameters
+from sklearn_lsh._schema import (
+    anything,
+    choice,
+    fields,
+    flag,
+    integer,
+    items,
+    optional,
+    refusing,
+)
 from sklearn_lsh._state import read_trainer, trainer_state
 
 FORMAT = 1
-# What malformed values raise, besides ValueError, where they are used.
-MALFORMED = (TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
 # ---- Values of parameters and attributes ------------------------------------------------------
@@ -127,98 +135,107 @@ def save_estimator(est, path):
     if not all(np.isfinite(weights).all() for weights in est.coefs_ + est.intercepts_):
         raise ValueError("The model's weights are not finite; it cannot be saved.")
     params = est.get_params(deep=False)
-    del params["checkpoint"]  # no file tells where to write
-    write_archive(path, model_state(est, params))
-
-
-def model_state(est, params):
-    """What is fitted, with these parameters, as `write_archive` takes it."""
+    params.pop("checkpoint", None)  # no file tells where to write
     shares_random_state = params.get("random_state") is est._random_state
     if shares_random_state:
         params["random_state"] = None
-    built_with = {k: v for k, v in est._built_with.items() if k in est._get_param_names()}
-    attributes = {name: getattr(est, name) for name in fitted(type(est))}
-    names = getattr(est, "feature_names_in_", None)
-    return {
+    state = {
         "format": FORMAT,
         "estimator": kind(type(est)),
-        "parameters": {name: encode(value, name) for name, value in params.items()},
-        "built_with": {name: encode(value, name) for name, value in built_with.items()},
-        "fitted": {name: encode(value, name) for name, value in attributes.items()},
-        "feature_names": None if names is None else names.tolist(),
-        "random_state": random_state_of(est._random_state),
+        "parameters": encode_each(params),
         "shares_random_state": shares_random_state,
-        "trainer": trainer_state(est._trainer),
+        "model": model_state(est),
     }
+    write_archive(path, state)
 
 
 def load_estimator(cls, path):
     state = read_archive(path)
-    try:
-        return read(cls, state)
-    except (ValueError, *MALFORMED) as error:
-        raise ValueError(f"{path} cannot be loaded: {error}") from error
-
-
-def read(cls, state):
-    """The estimator in a state."""
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise ValueError(f"it is not of format {FORMAT}, which this version reads.")
-    if state.get("estimator") != kind(cls):
-        raise ValueError(f"{cls.__name__} is no {state.get('estimator')!r:.80}.")
-    values = fields(
-        state,
-        "the file",
-        {
+    with refusing(f"{path} cannot be loaded"):
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            raise ValueError(f"it is not of format {FORMAT}, which this version reads.")
+        if state.get("estimator") != kind(cls):
+            raise ValueError(f"{cls.__name__} is no {state.get('estimator')!r:.80}.")
+        checks = {
             "format": anything, "estimator": anything, "parameters": anything,
-            "built_with": anything, "fitted": anything, "feature_names": optional(items),
-            "random_state": random_state, "shares_random_state": flag, "trainer": anything,
-        },
-    )  # fmt: skip
-    rng = values["random_state"]
-    params = decode_each(values["parameters"])
-    if values["shares_random_state"]:
-        params["random_state"] = rng
-    est = checked(cls, params)
-    sizes = [len(layer["b"]) for layer in values["trainer"]["layers"][:-1]]
-    built = checked(cls, decode_each(values["built_with"]) | {"hidden_layer_sizes": sizes})
+            "shares_random_state": flag, "model": anything,
+        }  # fmt: skip
+        values = fields(state, "the file", checks)
+        model = read_model(cls, values["model"])
+        params = decode_each(values["parameters"])
+        if values["shares_random_state"]:
+            params["random_state"] = model["_random_state"]
+        unknown = set(params) - (set(cls._get_param_names()) - {"checkpoint"})
+        if unknown:
+            raise ValueError(f"{cls.__name__} has no parameters {sorted(unknown)[:5]}.")
+        est = cls(**params)
+        check_parameters(est)
+        vars(est).update(model)
+    return est
+
+
+# ---- What is fitted ---------------------------------------------------------------------------
+
+
+def model_state(est):
+    """All that `fit` has set, as `write_archive` takes it."""
+    names = getattr(est, "feature_names_in_", None)
+    return {
+        "built_with": encode_each(est._built_with),
+        "fitted": encode_each({name: getattr(est, name) for name in fitted(type(est))}),
+        "feature_names": None if names is None else names.tolist(),
+        "random_state": random_state_of(est._random_state),
+        "trainer": trainer_state(est._trainer),
+    }
+
+
+def read_model(cls, state):
+    """The attributes in a state; of what estimators of a class have when they are fitted."""
+    checks = {
+        "built_with": anything, "fitted": anything, "feature_names": optional(items),
+        "random_state": random_state, "trainer": anything,
+    }  # fmt: skip
+    values = fields(state, "the model", checks)
+    built_with = read_built_with(cls, values["built_with"])
     attributes = fields(decode_each(values["fitted"]), "fitted", fitted(cls))
-    for name, value in attributes.items():
-        setattr(est, name, value)
-    loss, n_outputs = expected(built.loss, attributes)
-    loss = Loss(loss, getattr(est, "delta", 1.0))
-    est._trainer = read_trainer(values["trainer"], "trainer", built.solver, loss)
-    network = est._network
-    if not is_classifier(cls) and isinstance(network.layers[-1].selector, OutputSelector):
+    loss, n_outputs = expected(built_with["loss"], attributes)
+    trainer = read_trainer(values["trainer"], "trainer", built_with["solver"], Loss(loss))
+    layers = trainer.network.layers
+    if not is_classifier(cls) and isinstance(layers[-1].selector, OutputSelector):
         raise ValueError("only labels are sampled: a regressor's output must be dense.")
-    est.n_features_in_ = network.layers[0].selector.n_in
-    est.n_layers_ = len(network.layers) + 1
-    est.n_outputs_ = network.layers[-1].selector.n_out
-    est.out_activation_ = network.loss.out_activation
-    est._built_with = {name: getattr(built, name) for name in BUILT_IN}
-    est._random_state = rng
-    if n_outputs not in (None, est.n_outputs_):
-        raise ValueError(f"the network has {est.n_outputs_} outputs where {n_outputs} belong.")
+    n_in, n_out = layers[0].selector.n_in, layers[-1].selector.n_out
+    if n_outputs not in (None, n_out):
+        raise ValueError(f"the network has {n_out} outputs where {n_outputs} belong.")
     names = values["feature_names"]
     if names is not None:
-        if len(names) != est.n_features_in_ or any(type(name) is not str for name in names):
-            raise ValueError(f"feature_names must be {est.n_features_in_} strings.")
-        est.feature_names_in_ = np.array(names, dtype=object)
-    return est
+        if len(names) != n_in or any(type(name) is not str for name in names):
+            raise ValueError(f"feature_names must be {n_in} strings.")
+        attributes["feature_names_in_"] = np.array(names, dtype=object)
+    return attributes | {
+        "_built_with": built_with,
+        "_random_state": values["random_state"],
+        "_trainer": trainer,
+        "n_features_in_": n_in,
+        "n_layers_": len(layers) + 1,
+        "n_outputs_": n_out,
+        "out_activation_": trainer.network.loss.out_activation,
+    }
+
+
+def read_built_with(cls, state):
+    """Parameters that the network was built by, each of a value that it may have."""
+    allowed = {name: cls._parameter_constraints[name] for name in built_in(cls)}
+    values = fields(decode_each(state), "built_with", dict.fromkeys(allowed, anything))
+    validate_parameter_constraints(allowed, values, "built_with")
+    return values
+
+
+def encode_each(values):
+    return {name: encode(value, name) for name, value in values.items()}
 
 
 def decode_each(values):
     return {name: decode(value, name) for name, value in values.items()}
-
-
-def checked(cls, params):
-    """An estimator with these parameters, which are valid; those not given have their defaults."""
-    unknown = set(params) - set(cls._get_param_names()) | {"checkpoint"} & set(params)
-    if unknown:
-        raise ValueError(f"{cls.__name__} has no parameters {sorted(unknown)[:5]}.")
-    est = cls(**params)
-    check_parameters(est)
-    return est
 
 
 def expected(loss, attributes):

@@ -1,8 +1,21 @@
 """Checks of what a file holds: each takes a value and its name, and gives the value or raises."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 MOST = 2**62  # of a count: a few more still fit into 64 bits
+# What malformed values raise, besides ValueError, where they are used.
+MALFORMED = (TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+
+
+@contextmanager
+def refusing(what):
+    """Turn what malformed values raise into a ValueError whose message begins with `what`."""
+    try:
+        yield
+    except (ValueError, *MALFORMED) as error:
+        raise ValueError(f"{what}: {error}") from error
 
 
 def fields(given, name, checks):

@@ -1,6 +1,7 @@
 """Data and small estimators that the tests share."""
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -15,6 +16,8 @@ X_TRAIN, X_TEST, Y_TRAIN, Y_TEST = train_test_split(
     DIGITS, DIGIT, test_size=0.2, random_state=0, stratify=DIGIT
 )
 X, Y = X_TRAIN[:400], Y_TRAIN[:400]
+# Labels, one a row of some hundred.
+MANY = sp.csr_array((np.ones(len(X)), (np.arange(len(X)), 7 * Y + np.arange(len(X)) % 50)))
 TARGET = np.column_stack([X[:, 20:40].sum(axis=1) / 5, X[:, 10] - X[:, 50]])
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -20,12 +21,13 @@ callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has them
 class Recorder:
     """Keeps (hook, task, arguments) of every call; may stop after some epochs, or fail."""
 
-    def __init__(self, stop_after=np.inf, fail=None):
+    def __init__(self, stop_after=np.inf, fail=None, fail_after=0):
         self.calls, self.epochs, self.stop_after, self.fail = [], 0, stop_after, fail
+        self.ids, self.fail_after = [], fail_after
 
     def hear(self, hook, context, **given):
         self.calls.append((hook, context.task_name, given))
-        if self.fail == hook:
+        if self.fail == hook and self.epochs >= self.fail_after:
             raise RuntimeError(f"failed at {hook}")
 
     def setup(self, estimator, context):
@@ -35,6 +37,7 @@ class Recorder:
         self.hear("teardown", context)
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
+        self.ids += [context.task_id] * (context.task_name == "epoch")
         self.hear("begin", context, X=X, y=y, metadata=metadata, n=context.max_subtasks)
 
     def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
@@ -105,6 +108,29 @@ def test_a_callback_that_fails_is_torn_down_and_the_model_as_before(hook):
         model.fit(X, Y)
     assert recorder.names()[-1] == ("teardown", "fit")
     assert_as_before(model, expected, names | {"_skl_callbacks"})
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+def test_epochs_before_a_failure_stay_in_a_network_that_goes_on(incremental):
+    """Its weights have moved: the history tells of them."""
+    model = small(warm_start=True).fit(X, Y)
+    expected = small(warm_start=True).fit(X, Y)
+    model.set_callbacks(Recorder(fail="end"))
+    with pytest.raises(RuntimeError, match="failed at end"):
+        model.partial_fit(X, Y) if incremental else model.fit(X, Y)
+    expected.partial_fit(X, Y) if incremental else expected.set_params(max_iter=1).fit(X, Y)
+    assert_same_parameters(model, expected)
+    for name in ("loss_curve_", "n_iter_", "t_", "best_loss_"):
+        assert getattr(model, name) == getattr(expected, name), name
+
+
+def test_epochs_keep_their_numbers_in_a_fit_that_was_killed(tmp_path):
+    recorders = Recorder(fail="end", fail_after=2), Recorder()
+    for recorder in recorders:
+        model = small(checkpoint=tmp_path / "fit.zip").set_callbacks(recorder)
+        with pytest.raises(RuntimeError) if recorder.fail else nullcontext():
+            model.fit(X, Y)
+    assert [recorder.ids for recorder in recorders] == [[0, 1, 2], [2, 3, 4]]
 
 
 def test_callbacks_are_torn_down_when_fit_fails():

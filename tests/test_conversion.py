@@ -35,13 +35,17 @@ def dense(answers):
     return answers.toarray() if sp.issparse(answers) else answers
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_dense_network_answers_alike(name):
+def fitted(name):
     cls, y, params = CASES[name]
     if params.get("loss") and "loss" not in MLPRegressor().get_params():
         pytest.skip("this scikit-learn has no loss='poisson'")
-    ours = small(cls, **DENSE | params).fit(X, y)
-    theirs = ours.to_sklearn()
+    return small(cls, **DENSE | params).fit(X, y), y
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_dense_network_answers_alike(name):
+    ours, y = fitted(name)
+    theirs, cls = ours.to_sklearn(), type(ours)
     assert type(theirs) is (MLPClassifier if cls is LSHMLPClassifier else MLPRegressor)
     if cls is LSHMLPClassifier:
         np.testing.assert_array_equal(dense(theirs.predict(X)), dense(ours.predict(X)))
@@ -60,16 +64,13 @@ def test_a_dense_network_answers_alike(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_it_has_all_that_their_fit_sets_and_goes_on(name):
-    cls, y, params = CASES[name]
-    if params.get("loss") and "loss" not in MLPRegressor().get_params():
-        pytest.skip("this scikit-learn has no loss='poisson'")
-    ours = small(cls, **DENSE | params).fit(X, y)
+    ours, y = fitted(name)
     theirs = ours.to_sklearn()
-    fitted = type(theirs)(**theirs.get_params()).fit(X, y)
+    model = type(theirs)(**theirs.get_params()).fit(X, y)
     # Made anew by every call that trains.
-    assert set(vars(fitted)) - set(vars(theirs)) == {"_optimizer", "_random_state"}
-    for attribute in set(vars(fitted)) & set(vars(theirs)):
-        old, new = getattr(fitted, attribute), getattr(theirs, attribute)
+    assert set(vars(model)) - set(vars(theirs)) == {"_optimizer", "_random_state"}
+    for attribute in set(vars(model)) & set(vars(theirs)):
+        old, new = getattr(model, attribute), getattr(theirs, attribute)
         assert type(old) is type(new) or np.isscalar(old), attribute
         if attribute in ("coefs_", "intercepts_", "_best_coefs", "_best_intercepts"):
             assert [part.shape for part in old] == [part.shape for part in new]
@@ -108,6 +109,8 @@ def test_parameters_follow_the_network():
     assert theirs.hidden_layer_sizes == (64,) and theirs.activation == "relu"
     assert theirs.solver == "adam" and theirs.alpha == 0.5
     assert theirs.random_state is not ours.random_state
+    ours = small().fit(X, Y).set_params(solver="adagrad")
+    assert ours.to_sklearn().solver == "adam"
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ FLOORS = [
     {"_attributes", "_network", "_state", "_training"},
     {
         "__init__", "__main__", "_base", "_callbacks", "_checkpoint", "_classifier", "_conversion",
-        "_cost_display", "_displays", "_inspection", "_monitor", "_parameters", "_persistence",
-        "_ranking", "_regressor", "_samples", "datasets", "inspection", "metrics",
+        "_cost_display", "_displays", "_epochs", "_inspection", "_labels", "_monitor",
+        "_parameters", "_persistence", "_ranking", "_regressor", "_samples", "datasets",
+        "inspection", "metrics",
     },
 ]  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -32,11 +33,12 @@ SIBLINGS = {  # a module may use these of its own floor
     ("_table_selector", "_selectors"), ("_selection", "_hashing"), ("_selection", "_selectors"),
     ("_selection", "_table_selector"), ("_selection", "_output_selector"),
     ("_output_selector", "_selectors"), ("_output_selector", "_table_selector"),
-    ("_classifier", "_ranking"), ("_classifier", "metrics"),
+    ("_classifier", "_labels"), ("_classifier", "_ranking"), ("_classifier", "metrics"),
     ("_attributes", "_training"), ("_state", "_attributes"), ("_state", "_network"),
     ("_state", "_training"), ("_persistence", "_parameters"), ("_base", "_persistence"),
     ("_base", "_conversion"), ("_base", "_checkpoint"), ("_checkpoint", "_persistence"),
-    ("_base", "_parameters"), ("_base", "_callbacks"), ("_base", "_monitor"),
+    ("_base", "_parameters"), ("_base", "_callbacks"), ("_base", "_epochs"),
+    ("_epochs", "_monitor"), ("_epochs", "_parameters"), ("_monitor", "_samples"),
     ("_base", "_samples"), ("_classifier", "_base"), ("_regressor", "_base"),
     ("__init__", "_classifier"), ("__init__", "_regressor"), ("_inspection", "_base"),
     ("_displays", "_inspection"), ("_cost_display", "_displays"), ("_cost_display", "_inspection"),

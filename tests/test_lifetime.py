@@ -115,3 +115,12 @@ def test_a_refused_warm_start_keeps_the_solver():
     with pytest.raises(ValueError):
         model.fit(X, Y)
     assert model._trainer.optimizer.learning_rate == before
+
+
+def test_early_stopping_has_no_best_loss():
+    model = small(warm_start=True).fit(X, Y)
+    assert model.best_loss_ == min(model.loss_curve_)
+    assert model.set_params(early_stopping=True).fit(X, Y).best_loss_ is None
+    n_before = len(model.loss_curve_)
+    model.set_params(early_stopping=False).fit(X, Y)
+    assert model.best_loss_ == min(model.loss_curve_[n_before:])

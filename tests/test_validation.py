@@ -297,6 +297,13 @@ def test_scoring_that_is_refused(cls, scoring):
         small(cls, scoring=scoring, early_stopping=True).fit(X, Y)
 
 
+def test_scorers_that_take_no_weights_are_named():
+    params = {"scoring": "neg_max_error", "early_stopping": True}
+    small(LSHMLPRegressor, **params).fit(X, TARGET[:, 0])
+    with pytest.raises(TypeError, match=r"scoring='neg_max_error'.*sample_weight"):
+        small(LSHMLPRegressor, **params).fit(X, TARGET[:, 0], sample_weight=np.ones(len(X)))
+
+
 def test_a_score_is_a_number():
     with pytest.raises(ValueError, match=r"scoring.*'good'"):
         small(scoring=lambda est, X, y: "good", early_stopping=True).fit(X, Y)

@@ -1,0 +1,79 @@
+"""Classes and labels as the targets of a network."""
+
+import sys
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import column_or_1d
+
+from sklearn_lsh._losses import Loss
+from sklearn_lsh._rows import Rows
+
+
+def encode(est, y, weight, cold, incremental, classes):
+    """Loss, target Rows and sample weights times classes' weights; classes_ on a cold start."""
+    check_classification_targets(y)
+    kind = type_of_target(y, input_name="y")
+    multilabel = kind == "multilabel-indicator"
+    if kind == "multiclass-multioutput":
+        raise ValueError("y of several multiclass outputs is not supported (unknown label type).")
+    if not multilabel:
+        y = column_or_1d(y, warn=True)
+    if cold:
+        if incremental and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        found = np.arange(y.shape[1]) if multilabel else np.unique(y)
+        est.classes_ = unique_labels(classes) if incremental and not multilabel else found
+        est._multilabel = multilabel
+        est._sparse_labels = sp.issparse(y)
+    else:
+        if classes is not None and not np.array_equal(est.classes_, unique_labels(classes)):
+            raise ValueError(
+                f"classes={classes!r} is not the same as on the last call: {est.classes_!r}"
+            )
+        if multilabel != est._multilabel:
+            raise ValueError("y changed between classes and an indicator matrix of labels.")
+    if multilabel:
+        weight = weigh(est, y, weight, incremental)
+        if y.shape[1] != len(est.classes_):
+            raise ValueError(f"y has {y.shape[1]} labels (classes), not {len(est.classes_)}.")
+        labels = sp.csr_array(y, dtype=np.float32, copy=True)
+        labels.eliminate_zeros()
+        if np.any(labels.data != 1):
+            raise ValueError("y of several labels must hold 0 and 1 only.")
+        if est.loss == "log_loss":
+            return Loss("binary_log_loss"), Rows.from_matrix(labels), weight
+        shares = labels / np.maximum(labels.sum(axis=1), 1)[:, None]
+        return Loss("log_loss"), Rows.from_matrix(sp.csr_array(shares)), weight
+    codes = np.searchsorted(est.classes_, y)
+    codes[codes == len(est.classes_)] = 0
+    if np.any(est.classes_[codes] != y):
+        unseen = np.setdiff1d(y, est.classes_)
+        raise ValueError(f"y has classes {unseen} that are not in classes_ {est.classes_}.")
+    weight = weigh(est, y, weight, incremental)
+    if len(est.classes_) > 2:
+        return Loss("log_loss"), Rows.one_hot(codes, len(est.classes_)), weight
+    return Loss("binary_log_loss"), Rows.from_matrix(codes[:, None]), weight
+
+
+def weigh(est, y, weight, incremental):
+    """Sample weights times class weights."""
+    if est.class_weight is None:
+        return weight
+    if isinstance(est.class_weight, dict):
+        if not all(0 <= v <= sys.float_info.max for v in est.class_weight.values()):
+            raise ValueError(
+                f"class_weight must be finite and not negative, got {est.class_weight!r}."
+            )
+        if not est._multilabel:  # of all classes: some may be missing in these rows
+            weights = compute_class_weight(est.class_weight, classes=est.classes_, y=y)
+            return weight * weights[np.searchsorted(est.classes_, y)]
+    elif incremental:
+        raise ValueError(
+            "class_weight='balanced' is not supported by partial_fit, which sees no more than "
+            "a part of the classes' counts; pass a dict."
+        )
+    dense = y.toarray() if sp.issparse(y) else y
+    return weight * compute_sample_weight(est.class_weight, dense)
