@@ -21,6 +21,7 @@ from sklearn_lsh import LSHMLPClassifier
 from sklearn_lsh._kernels import _passes, _train
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._rows import Rows
+from sklearn_lsh._workspace import Workspace
 
 BATCH = 200
 
@@ -47,7 +48,7 @@ def measure(model, X, y):
     """Rows of the table: name, seconds a batch, bytes a batch, floating-point operations."""
     network, optimizer = model._trainer.network, model._trainer.optimizer
     layers, loss = network.layers, network.loss
-    workspace = model._workspace(BATCH, network, training=True)
+    workspace = Workspace(network.layers, BATCH, 1)
     inputs, targets = Rows.from_matrix(X[:BATCH]), Rows.one_hot(y[:BATCH], 10)
     settings = targets, np.ones(BATCH), optimizer, 1e-4, BATCH, False, workspace
     *_, counts, touched = _train.train(layers, loss, inputs, *settings)

@@ -33,6 +33,8 @@ from sklearn_lsh._workspace import Workspace
 PREDICT_BATCH = 512
 # Activations of a layer that are held at once in prediction.
 BATCH_ACTIVATIONS = 2**22
+# Of an array that is looked at without scikit-learn's help.
+FEW_ENTRIES = 2**16
 LARGEST_BATCH = 2**40  # in sums of floating-point numbers a batch still counts
 # Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
 WORK_PER_THREAD = 2**21
@@ -170,24 +172,41 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
 
     # ---- Prediction ---------------------------------------------------------------------------
 
-    def _workspace(self, n_rows, network, training=False):
-        layers = network.layers
-        n_threads = thread_count(self)
+    def _threads(self, n_rows, network):
+        """How many are to work on a batch of n_rows."""
+        layers, n_threads = network.layers, thread_count(self)
         if self.n_threads is None and not self.asynchronous:
             # Threads change no bit of the result, so that small batches can do without: waiting
             # for one another takes longer than the work, by far when other programs run.
             work = n_rows * sum(layer.selector.n_in * layer.selector.n_active for layer in layers)
             n_threads = max(1, min(n_threads, work // WORK_PER_THREAD))
-        if training and self.asynchronous:
-            n_rows *= n_threads
-        return Workspace(layers, n_rows, n_threads, training=training)
+        return n_threads
 
     def _rows(self, X):
         """Validated input of a fitted estimator."""
-        check_is_fitted(self)
+        if not hasattr(self, "_trainer"):
+            check_is_fitted(self)
+        rows = self._few_rows(X)
+        if rows is not None:
+            return Rows.from_matrix(rows)
         check_indices(X, "X")
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float32, order="C")
         return Rows.from_matrix(X)
+
+    def _few_rows(self, X):
+        """A small array that validation would take as it is, or None.
+
+        To validate takes several times as long as to predict a row.
+        """
+        if type(X) is not np.ndarray or X.dtype not in (np.float32, np.float64):
+            return None
+        if X.ndim != 2 or not 0 < X.size <= FEW_ENTRIES or X.shape[1] != self.n_features_in_:
+            return None
+        if hasattr(self, "feature_names_in_"):
+            return None
+        with np.errstate(over="ignore"):
+            X = np.ascontiguousarray(X, dtype=np.float32)
+        return X if np.isfinite(X).all() else None
 
     def _flow(self, inputs, network, spent, widest):
         """Rows, slice by slice, what flows through the network, and the workspace it lives in.
@@ -195,15 +214,16 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         widest : of the layers that are to be held for a slice at once.
         """
         n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // widest))
-        workspace = self._workspace(n_rows, network)
-        for rows in network.batches(inputs, workspace):
-            yield rows, network.forward(inputs.take(rows), workspace, spent), workspace
+        n_threads = self._threads(n_rows, network)
+        with Workspace.lent(network.layers, n_rows, n_threads) as workspace:
+            for rows in network.batches(inputs, workspace):
+                yield rows, network.forward(inputs.take(rows), workspace, spent), workspace
 
     def _outputs(self, inputs, network=None):
         """Rows, slice by slice, and the output of the network for them: never all at once."""
         network = self._network.at_prediction() if network is None else network
         widest = max(layer.selector.most_active for layer in network.layers)
-        for rows, flow, _ in self._flow(inputs, network, dict.fromkeys(COSTS, 0), widest):
+        for rows, flow, _ in self._flow(inputs, network, None, widest):
             yield rows, flow[-1]
 
     def _scores(self, inputs):

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_lsh._monitor import Monitor, evaluate
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._parameters import make_optimizer
+from sklearn_lsh._workspace import Workspace
 
 
 class Epochs:
@@ -65,7 +66,10 @@ class Epochs:
             )
         output = trainer.network.layers[-1].selector
         output.expect(train.targets, self.batch_size, self.incremental)
-        self.workspace = est._workspace(self.batch_size, trainer.network, training=True)
+        n_threads = est._threads(self.batch_size, trainer.network)
+        # Asynchronous threads have batches of their own.
+        at_once = self.batch_size * (n_threads if est.asynchronous else 1)
+        self.workspace = Workspace(trainer.network.layers, at_once, n_threads)
         if resumed:
             self.tasks.skip(est.n_iter_)
             if est.verbose:

@@ -36,9 +36,13 @@ class Network:
                 spent["output" if layer is self.layers[-1] else kind] += n
 
     def forward(self, inputs, workspace, spent):
-        """Active sets and outputs of every layer: the inputs of every layer, then the scores."""
+        """Active sets and outputs of every layer: the inputs of every layer, then the scores.
+
+        spent : None: nobody counts.
+        """
         counts = _passes.run(self.layers, inputs, workspace)
-        self.count(spent, counts, len(inputs))
+        if spent is not None:
+            self.count(spent, counts, len(inputs))
         rows = slice(0, len(inputs))
         return [rows_.take(rows) for rows_ in (workspace.inputs, *workspace.outputs)]
 

@@ -133,8 +133,9 @@ def thread_count(est):
 
     One in a process that was forked: GNU OpenMP would wait for the threads of its parent.
     """
-    constraint = {"n_threads": CONSTRAINTS["n_threads"]}
-    validate_parameter_constraints(constraint, {"n_threads": est.n_threads}, type(est).__name__)
+    if est.n_threads is not None:
+        constraint = {"n_threads": CONSTRAINTS["n_threads"]}
+        validate_parameter_constraints(constraint, {"n_threads": est.n_threads}, type(est).__name__)
     n_threads = int(_openmp_effective_n_threads(est.n_threads))  # refuses 0
     return n_threads if os.getpid() == PROCESS else 1
 

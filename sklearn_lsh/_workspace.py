@@ -1,5 +1,9 @@
 """Workspace: everything training and prediction write to besides the weights."""
 
+import threading
+from contextlib import contextmanager
+from typing import NamedTuple
+
 import numpy as np
 
 from sklearn_lsh._rows import Rows
@@ -11,6 +15,36 @@ TOGETHER = 32
 BLOCK = 100
 # Lists of pairs take room for every neuron and block.
 MAX_BLOCKS_PER_THREAD = 4
+# Workspaces of prediction that a thread keeps for the next of the same size: this many, up to
+# this size, roughly (rows times bytes of scores).
+MOST_KEPT = 4
+LARGEST_KEPT = 2**22
+KEPT = threading.local()
+
+
+class Sizes(NamedTuple):
+    """What a layer needs room for."""
+
+    n_out: int
+    n_in: int
+    by_input: bool
+    is_dense: bool
+    most_active: int
+    most_shared: int
+    rank: int
+    n_tables: int
+    n_hashes: int
+    group: int
+    n_probes: int
+    n_sets: int
+
+    @classmethod
+    def of(cls, layer):
+        s = layer.selector
+        return cls(
+            *layer.W.shape, layer.by_input, s.is_dense, s.most_active, s.most_shared, s.rank,
+            s.n_tables, s.n_hashes, s.group, s.n_probes, 0 if s.sets is None else len(s.sets),
+        )  # fmt: skip
 
 
 class Pairs:
@@ -52,20 +86,25 @@ class Pairs:
 class Workspace:
     """Scratch of every thread, and room for a batch's outputs and deltas in every layer.
 
-    Lives as long as one call of ``fit`` or ``predict``; never part of a fitted model.
+    Never part of a fitted model.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        Of which `Sizes` is all that matters.
+    n_rows, n_threads : int
+    training : bool
     """
 
     def __init__(self, layers, n_rows, n_threads, *, training=True):
+        sizes = [Sizes.of(layer) for layer in layers]
         self.n_rows = n_rows
         self.n_threads = n_threads
         n_blocks = min(-(-n_rows // (BLOCK * n_threads)), MAX_BLOCKS_PER_THREAD) * n_threads
         block = -(-n_rows // n_blocks)
         n_rows = block * n_blocks  # room for whole blocks
-        selectors = [layer.selector for layer in layers]
-        n_out = max(layer.W.shape[0] for layer in layers)
-        n_in = max(layer.W.shape[1] for layer in layers)
-        n_tables = max(s.n_tables for s in selectors)
-        n_probes = max(s.n_probes for s in selectors)
+        most = Sizes(*map(max, zip(*sizes, strict=True)))
+        n_out, n_in = most.n_out, most.n_in
 
         per_thread = self.per_thread
 
@@ -73,21 +112,20 @@ class Workspace:
         self.scores = per_thread(TOGETHER * self.stride, np.float32)
         self.edge_scores = per_thread(n_out, np.float32)
         self.bins = per_thread(n_out, np.int8)
-        self.queries = per_thread(TOGETHER * max(s.rank for s in selectors), np.float32)
+        self.queries = per_thread(TOGETHER * most.rank, np.float32)
         self.kept = per_thread(n_in + 1, np.int32)
         self.projections = per_thread(
-            max(s.n_tables * s.n_hashes * s.group for s in selectors), np.float32
+            max(s.n_tables * s.n_hashes * s.group for s in sizes), np.float32
         )
         self.ids = per_thread(n_out + 1, np.int32)
         self.positions = per_thread(n_out + 1, np.int32)
         self.edge = per_thread(n_out + 1, np.int32)
-        self.probes = per_thread(n_tables * n_probes, np.int32)
-        n_sets = max(0 if s.sets is None else len(s.sets) for s in selectors)
-        self.set_buckets = per_thread(n_sets, np.int32)
-        self.set_owners = per_thread(n_sets, np.int32)
+        self.probes = per_thread(most.n_tables * most.n_probes, np.int32)
+        self.set_buckets = per_thread(most.n_sets, np.int32)
+        self.set_owners = per_thread(most.n_sets, np.int32)
         self.seen = per_thread(n_out // 64 + 1, np.uint64)
         self.edge_bits = per_thread(n_out // 64 + 1, np.uint64)
-        self.shared = per_thread(selectors[-1].most_shared, np.int32)
+        self.shared = per_thread(sizes[-1].most_shared, np.int32)
         self.cursors = per_thread(n_blocks, np.int32)
         self.examples = per_thread(n_rows, np.int32)
         self.weighted = per_thread(n_rows, np.float64)
@@ -95,22 +133,42 @@ class Workspace:
         self.sums = per_thread(n_in if training else 0, np.float64)
         # Minus zero marks an entry that no example has touched.
         self.sums.fill(-0.0)
-        sparse = [not s.is_dense for s in selectors]
         self.outputs = [
-            Rows.allocate(n_rows, s.most_active, s.n_out, sparse=is_sparse)
-            for s, is_sparse in zip(selectors, sparse, strict=True)
+            Rows.allocate(n_rows, s.most_active, s.n_out, sparse=not s.is_dense) for s in sizes
         ]
-        self.pairs = [
-            Pairs(n_rows, s.n_out, block, s.most_active, is_sparse)
-            for s, is_sparse in zip(selectors, sparse, strict=True)
-        ]
-        n_listed = n_in if training and layers[0].by_input else 0
+        self.pairs = [Pairs(n_rows, s.n_out, block, s.most_active, not s.is_dense) for s in sizes]
+        n_listed = n_in if training and sizes[0].by_input else 0
         self.heads = per_thread(n_listed, np.int32)
         self.listed = per_thread(n_listed, np.int32)
         self.hold_entries(0)
         self.deltas = [out.like() for out in self.outputs] if training else []
         self.inputs = self.scratch = None
         self.by_input = n_listed > 0
+
+    @classmethod
+    @contextmanager
+    def lent(cls, layers, n_rows, n_threads):
+        """One to predict with, for the time of a block: for few rows one that was lent before.
+
+        To make one takes longer than a row does.
+        """
+        key = (n_rows, n_threads, *map(Sizes.of, layers))
+        kept = vars(KEPT).setdefault("workspaces", {})
+        # Taken out, so that a call within the block gets another.
+        workspace = kept.pop(key, None) or cls(layers, n_rows, n_threads, training=False)
+        try:
+            yield workspace
+        finally:
+            if n_rows * workspace.scores.nbytes <= LARGEST_KEPT:
+                workspace.let_go()
+                kept[key] = workspace
+                while len(kept) > MOST_KEPT:
+                    del kept[next(iter(kept))]
+
+    def let_go(self):
+        """Forget rows that are not its own."""
+        if self.inputs is not None and self.inputs.indices is not None:
+            self.inputs = None
 
     def per_thread(self, size, dtype):
         # 64 entries more keep two threads off one cache line.

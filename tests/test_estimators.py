@@ -280,3 +280,24 @@ def test_early_stopping_may_change_between_calls():
     model.set_params(early_stopping=False).partial_fit(X, Y)
     model.set_params(early_stopping=True).fit(X, Y)
     assert model.best_validation_score_ == max(model.validation_scores_)
+
+
+@pytest.mark.parametrize("selector", ["dense", "sketch", "lsh", "topk"])
+def test_a_row_is_predicted_as_in_a_batch_whatever_came_before(selector):
+    """Few rows go by scratch that is kept from call to call, between models too."""
+    models = [
+        small(selector=selector, hidden_layer_sizes=sizes).fit(data, Y)
+        for sizes in [(64,), (64, 40)]
+        for data in (X, sp.csr_array(X))
+    ]
+    expected = [model.decision_function(X) for model in models]
+    for i in range(5):
+        for model, scores in zip(models, expected, strict=True):
+            for row in (X[i : i + 1], sp.csr_array(X[i : i + 1]), X[i : i + 1].astype(np.float32)):
+                found = model.decision_function(row)
+                np.testing.assert_allclose(found, scores[i : i + 1], atol=1e-5)
+    # One prediction within another.
+    outputs = models[0]._outputs(models[0]._rows(X[:1]))
+    _, out = next(outputs)
+    models[0].predict(X[1:2])
+    np.testing.assert_allclose(out.to_matrix(), expected[0][:1], atol=1e-5)

@@ -1,48 +1,49 @@
 """From the Python nouns to C structs: the one place where pointers are taken."""
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
+
 import numpy as np
 
 
-cdef object borrowed(array):
-    """The array, flat. A copy would be gone before it is used."""
-    if not array.flags.c_contiguous:
-        raise ValueError("kernels read contiguous arrays only")
-    return array.reshape(-1)
+cdef void* data(array, char kind, int size) except? NULL:
+    """Where the values of a contiguous array are: floats 'f', signed 'i' or unsigned 'u' of a size.
 
-
-cdef const float* floats(array) except? NULL:
-    cdef const float[::1] flat
-    if array is None or array.size == 0:
-        return NULL
-    flat = borrowed(array)
-    return &flat[0]
-
-
-cdef const int32_t* ints(array) except? NULL:
-    cdef const int32_t[::1] flat
-    if array is None or array.size == 0:
-        return NULL
-    flat = borrowed(array)
-    return &flat[0]
-
-
-cdef const uint32_t* halves(array) except? NULL:
-    cdef const uint32_t[::1] flat
+    NULL for None, and where there are none. By the buffer protocol: memoryviews take as long as
+    the work on a row does.
+    """
+    cdef Py_buffer buffer
+    cdef void* values
+    cdef char found
     if array is None:
         return NULL
-    flat = borrowed(array)
-    return &flat[0]
+    PyObject_GetBuffer(array, &buffer, PyBUF_ND | PyBUF_FORMAT)  # refuses gaps between rows
+    values = buffer.buf if buffer.len else NULL
+    found = buffer.format[0]
+    found = b"f" if found in b"fd" else b"i" if found in b"bhilq" else b"u"
+    try:
+        if found != kind or buffer.itemsize != size:
+            raise TypeError(f"kernels take {size} bytes of {chr(kind)!r}, not {array.dtype}")
+    finally:
+        PyBuffer_Release(&buffer)
+    return values
+
+
+cdef float* floats(array) except? NULL:
+    return <float*> data(array, b"f", 4)
+
+
+cdef int32_t* ints(array) except? NULL:
+    return <int32_t*> data(array, b"i", 4)
 
 
 cdef RowsView rows_view(rows) except *:
     cdef RowsView view
-    cdef const int64_t[::1] start = rows.start
-    view.n = start.shape[0]
-    view.start = <int64_t*> &start[0] if view.n else NULL
-    view.length = <int32_t*> ints(rows.length)
-    view.indices = <int32_t*> ints(rows.indices)
-    view.values = <float*> floats(rows.values)
-    view.lines = <int32_t*> ints(rows.lines)
-    view.n_lines = <int32_t*> ints(rows.n_lines)
+    view.n = len(rows.start)
+    view.start = <int64_t*> data(rows.start, b"i", 8)
+    view.length = ints(rows.length)
+    view.indices = ints(rows.indices)
+    view.values = floats(rows.values)
+    view.lines = ints(rows.lines)
+    view.n_lines = ints(rows.n_lines)
     return view
 
 
@@ -58,7 +59,7 @@ cdef SelectorView selector_view(selector) except *:
     view.rank = selector.rank
     view.directions = floats(selector.directions)
     view.panels = floats(selector.panels)
-    view.halves = halves(selector.halves)
+    view.halves = <uint32_t*> data(selector.halves, b"u", 4)
     view.rows = floats(selector.rows)
     view.offsets = floats(selector.offsets)
     view.plane_start = ints(selector.plane_start)
@@ -84,21 +85,19 @@ cdef SelectorView selector_view(selector) except *:
 cdef LayerView layer_view(layer) except *:
     cdef LayerView view
     cdef const float[:, :] W = layer.stored
-    cdef const unsigned char[::1] changed
     view.W = <float*> &W[0, 0]
-    view.b = <float*> floats(layer.b)
+    view.b = floats(layer.b)
     view.stride = W.strides[0] // sizeof(float)
     view.by_input = layer.by_input
     view.n_out, view.n_in = layer.W.shape
     view.activation = layer.activation
-    changed = layer.changed
-    view.changed = <unsigned char*> &changed[0]
+    view.changed = <unsigned char*> data(layer.changed, b"u", 1)
     view.slots[0] = view.slots[1] = NULL
     view.bias_slots[0] = view.bias_slots[1] = NULL
     for s, (weights, bias) in enumerate(layer.slots):
         W = weights
         view.slots[s] = <float*> &W[0, 0]
-        view.bias_slots[s] = <float*> floats(bias)
+        view.bias_slots[s] = floats(bias)
     view.selector = selector_view(layer.selector)
     return view
 
@@ -120,62 +119,53 @@ cdef Pairs pairs_view(pairs) except *:
     view.block = pairs.block
     view.room = pairs.room
     view.runs_room = pairs.runs_room
-    view.n_runs = <int32_t*> ints(pairs.n_runs)
-    view.neurons = <int32_t*> ints(pairs.neurons)
-    view.start = <int32_t*> ints(pairs.start)
-    view.rows = <int32_t*> ints(pairs.rows)
-    view.slots = <int32_t*> ints(pairs.slots)
+    view.n_runs = ints(pairs.n_runs)
+    view.neurons = ints(pairs.neurons)
+    view.start = ints(pairs.start)
+    view.rows = ints(pairs.rows)
+    view.slots = ints(pairs.slots)
     return view
 
 
 cdef Scratch* scratch_views(workspace) except NULL:
     """One a thread; made once for a workspace, which keeps them."""
-    cdef unsigned char[::1] memory
     cdef Scratch* views
     cdef int thread
     if workspace.scratch is None:
         memory = np.zeros(workspace.n_threads * sizeof(Scratch), dtype=np.uint8)
-        views = <Scratch*> &memory[0]
+        views = <Scratch*> data(memory, b"u", 1)
         for thread in range(workspace.n_threads):
             views[thread] = scratch_view(workspace, thread)
         workspace.scratch = memory
-    memory = workspace.scratch
-    return <Scratch*> &memory[0]
+    return <Scratch*> data(workspace.scratch, b"u", 1)
 
 
 cdef Scratch scratch_view(workspace, int thread) except *:
     cdef Scratch view
-    cdef const double[::1] doubles
-    cdef const signed char[::1] bytes_
-    cdef const uint64_t[::1] bits = workspace.seen[thread]
-    view.scores = <float*> floats(workspace.scores[thread])
+    view.scores = floats(workspace.scores[thread])
     view.stride = workspace.stride
-    view.edge_scores = <float*> floats(workspace.edge_scores[thread])
-    view.queries = <float*> floats(workspace.queries[thread])
-    view.kept = <int32_t*> ints(workspace.kept[thread])
-    view.projections = <float*> floats(workspace.projections[thread])
-    view.ids = <int32_t*> ints(workspace.ids[thread])
-    view.positions = <int32_t*> ints(workspace.positions[thread])
-    view.edge = <int32_t*> ints(workspace.edge[thread])
-    view.probes = <int32_t*> ints(workspace.probes[thread])
-    view.set_buckets = <int32_t*> ints(workspace.set_buckets[thread])
-    view.set_owners = <int32_t*> ints(workspace.set_owners[thread])
-    view.seen = <uint64_t*> &bits[0]
-    bits = workspace.edge_bits[thread]
-    view.edge_bits = <uint64_t*> &bits[0]
-    bytes_ = workspace.bins[thread]
-    view.bins = <unsigned char*> &bytes_[0]
-    view.shared = <int32_t*> ints(workspace.shared[thread])
-    view.cursors = <int32_t*> ints(workspace.cursors[thread])
-    view.examples = <int32_t*> ints(workspace.examples[thread])
-    doubles = workspace.weighted[thread]
-    view.deltas = <double*> &doubles[0]
-    doubles = workspace.sums[thread]
-    view.sums = <double*> &doubles[0]
-    view.heads = <int32_t*> ints(workspace.heads[thread])
-    view.inputs = <int32_t*> ints(workspace.listed[thread])
-    view.nexts = <int32_t*> ints(workspace.nexts[thread])
-    view.entry_rows = <int32_t*> ints(workspace.entry_rows[thread])
-    view.entry_values = <float*> floats(workspace.entry_values[thread])
-    view.packed = <float*> floats(workspace.packed[thread])
+    view.edge_scores = floats(workspace.edge_scores[thread])
+    view.queries = floats(workspace.queries[thread])
+    view.kept = ints(workspace.kept[thread])
+    view.projections = floats(workspace.projections[thread])
+    view.ids = ints(workspace.ids[thread])
+    view.positions = ints(workspace.positions[thread])
+    view.edge = ints(workspace.edge[thread])
+    view.probes = ints(workspace.probes[thread])
+    view.set_buckets = ints(workspace.set_buckets[thread])
+    view.set_owners = ints(workspace.set_owners[thread])
+    view.seen = <uint64_t*> data(workspace.seen[thread], b"u", 8)
+    view.edge_bits = <uint64_t*> data(workspace.edge_bits[thread], b"u", 8)
+    view.bins = <unsigned char*> data(workspace.bins[thread], b"i", 1)
+    view.shared = ints(workspace.shared[thread])
+    view.cursors = ints(workspace.cursors[thread])
+    view.examples = ints(workspace.examples[thread])
+    view.deltas = <double*> data(workspace.weighted[thread], b"f", 8)
+    view.sums = <double*> data(workspace.sums[thread], b"f", 8)
+    view.heads = ints(workspace.heads[thread])
+    view.inputs = ints(workspace.listed[thread])
+    view.nexts = ints(workspace.nexts[thread])
+    view.entry_rows = ints(workspace.entry_rows[thread])
+    view.entry_values = floats(workspace.entry_values[thread])
+    view.packed = floats(workspace.packed[thread])
     return view
