@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 
 BEGIN, END = "<!-- measured -->", "<!-- measured: end -->"
 OURS = ("ours", "ours, asynchronous")
+COLOURS = dict(zip([*OURS, "scikit-learn", "PyTorch"], ["C0", "C1", "C2", "C3"], strict=True))
 
 
 class Results:
@@ -163,7 +164,7 @@ def bars(results):
 
 def case_section(results, name):
     case = CASES[name]
-    head = ["", "settings", "s / epoch", "over ours", "test score (%)",
+    head = ["", "settings", "s / epoch", f"over {case.networks[0]}", "test score (%)",
             *(f"s to {100 * target:g} %" for target in case.targets),
             "predicted rows / s", "us, a single row", "MB above the data (x weights)"]  # fmt: skip
     rows = []
@@ -181,7 +182,7 @@ def case_section(results, name):
             f"{size:.0f} ({times:.2f})" if np.isfinite(size) else "-",
         ])  # fmt: skip
     job = jobs[0][0]
-    text = f"### {case.title}\n\n{len(jobs)} seeds, {job['epochs']} epochs.\n\n"
+    text = f"### {case.title}\n\nTrainings: {len(jobs)}, of {job['epochs']} epochs.\n\n"
     text += table(head, rows)
     for _, record in results.store.select(part="alone", case=name):
         ratio = np.median(results.values(name, "ours", "seconds")) / np.median(record["seconds"])
@@ -205,11 +206,11 @@ def draw_curves(results, names, path):
     for axis in axes.flat[len(names) :]:
         axis.remove()
     for axis, name in zip(axes.flat, names, strict=False):
-        for colour, network in enumerate(CASES[name].networks):
+        for network in CASES[name].networks:
             for i, record in enumerate(results.trainings(name, network)):
                 axis.plot(
                     np.cumsum(record["seconds"]), record["scores"], marker=".", lw=0.8,
-                    color=f"C{colour}", label=network if i == 0 else None,
+                    color=COLOURS[network], label=network if i == 0 else None,
                 )  # fmt: skip
         axis.set(xscale="log", xlabel="seconds of training", ylabel="test score",
                  title=CASES[name].title)  # fmt: skip
