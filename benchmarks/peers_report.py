@@ -184,6 +184,8 @@ def case_section(results, name):
     job = jobs[0][0]
     text = f"### {case.title}\n\nTrainings: {len(jobs)}, of {job['epochs']} epochs.\n\n"
     text += table(head, rows)
+    if case.apart:
+        text += "\nTrainings were in turn, not epochs: memory does not hold both networks.\n"
     for _, record in results.store.select(part="alone", case=name):
         ratio = np.median(results.values(name, "ours", "seconds")) / np.median(record["seconds"])
         text += f"\nOurs in turn with the others over ours alone: {ratio:.2f}.\n"
