@@ -64,10 +64,8 @@ class Torch:
     candidates = ({"batch": 32}, {"batch": 128}, {"batch": 512})
 
     def __init__(self, case, seed, rate, batch):
-        try:
-            import torch
-        except ImportError:
-            raise SystemExit("PyTorch is missing: python -m pip install torch") from None
+        import torch
+
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         torch.manual_seed(seed)
         self.torch, self.case, self.rate, self.batch = torch, case, rate, batch

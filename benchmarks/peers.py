@@ -26,6 +26,7 @@ import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -186,11 +187,14 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
+    if not options.report and find_spec("torch") is None:
+        raise SystemExit("PyTorch is missing: python -m pip install torch")
     quiet()
     folder = Path(tempfile.mkdtemp(prefix="peers_")) if options.quick else DOCS
     (folder / "results").mkdir(exist_ok=True)
     path = folder / "results" / "peers.json"
-    store = Store(path, None, options.minutes, packages=("torch",))
+    packages = () if options.report else ("torch",)
+    store = Store(path, None, options.minutes, packages)
     if not options.report:
         for name in options.cases:
             print(CASES[name].title, flush=True)

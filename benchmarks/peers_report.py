@@ -70,10 +70,8 @@ def spread(values, form="{:.3g}"):
     """Median and range."""
     if len(values) == 0:
         return "-"
-    middle, low, high = (
-        "never" if np.isinf(v) else form.format(v)
-        for v in (np.median(values), np.min(values), np.max(values))
-    )
+    three = np.median(values), np.min(values), np.max(values)
+    middle, low, high = (form.format(value) for value in three)
     return middle if len(values) == 1 else f"{middle} ({low} to {high})"
 
 
@@ -176,7 +174,8 @@ def case_section(results, name):
         rows.append([
             network, ", ".join(settings), spread(results.values(name, network, "seconds")),
             spread(results.ratios(name, network, case.networks[0])), spread(scores, "{:.2f}"),
-            *(spread(results.seconds_to(name, network, target)) for target in case.targets),
+            *(spread(results.seconds_to(name, network, target)).replace("inf", "never")
+              for target in case.targets),
             spread(results.values(name, network, "rows_per_second"), "{:,.0f}"),
             spread(results.values(name, network, "single_us"), "{:.0f}"),
             f"{size:.0f} ({times:.2f})" if np.isfinite(size) else "-",
