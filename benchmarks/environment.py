@@ -2,6 +2,7 @@
 
 import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,15 @@ import sklearn
 import sklearn_lsh
 
 
-def environment():
-    """Command, processor and versions, for JSON."""
+def environment(*packages):
+    """Command, processor and versions, of other packages too, for JSON."""
     return {
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "machine": f"{processor()}, {platform.system()}",
         "versions": {
             "python": platform.python_version(),
             **{m.__name__: m.__version__ for m in (np, scipy, sklearn, sklearn_lsh)},
+            **{name: version(name) for name in packages},
         },
     }
 
@@ -32,3 +34,16 @@ def processor():
     ]
     name = names[0] if names else platform.processor() or platform.machine()
     return f"{len(names) or 1} x {name}"
+
+
+def peak_of(work):
+    """KiB that this process holds before `work()`, and at most meanwhile (Linux)."""
+    status = Path("/proc/self/status")
+
+    def peak():
+        return int(status.read_text().split("VmHWM:")[1].split()[0])
+
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
+    before = peak()
+    work()
+    return before, peak()

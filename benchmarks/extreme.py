@@ -180,21 +180,13 @@ def run(data, methods, rates, epochs, seed):
     return found
 
 
-def peak():
-    """KiB that this process has held at most (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0])
-
-
 def peak_memory(set_name, method, rate):
     """GiB of a process that trains for an epoch, and those of one that has loaded the data only."""
     code = (
         "import warnings; warnings.simplefilter('ignore'); import extreme\n"
         f"X, Y, *_ = extreme.SETS[{set_name!r}]()\n"
-        "open('/proc/self/clear_refs', 'w').write('5')  # the peak is what there is now\n"
-        "before = extreme.peak()\n"
-        f"extreme.METHODS[{method!r}](X, Y, {rate}, 0).epoch(X, Y)\n"
-        "print(before, extreme.peak())"
+        f"network = extreme.METHODS[{method!r}]\n"
+        f"print(*extreme.peak_of(lambda: network(X, Y, {rate}, 0).epoch(X, Y)))"
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, text=True,
                          capture_output=True, check=True).stdout  # fmt: skip

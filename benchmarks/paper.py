@@ -12,8 +12,6 @@ rows, with seed 0.
 """
 
 import argparse
-import json
-import os
 import time
 import warnings
 from functools import lru_cache
@@ -22,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 from datasets import mnist
-from environment import environment
 from generated import convex, mnist8m_stream, rectangles_images
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+from store import Store
 
 from sklearn_lsh import LSHMLPClassifier
 from sklearn_lsh.inspection import neuron_usage, selection_recall
@@ -109,36 +107,6 @@ def train(job):
     return record
 
 
-class Store:
-    """Records by job, written after every run."""
-
-    def __init__(self, minutes):
-        self.records = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        self.environment = environment()
-        self.until = time.monotonic() + 60 * minutes
-
-    def get(self, compute=train, **job):
-        """The record of a job: the stored one, or a new one."""
-        key = json.dumps(job, sort_keys=True)
-        if key not in self.records:
-            if time.monotonic() > self.until:
-                raise SystemExit("time is up; call again to go on")
-            self.records[key] = compute(job) | {"environment": self.environment}
-            part = RESULTS.with_suffix(".part")
-            part.write_text(json.dumps(self.records, indent=0) + "\n")
-            os.replace(part, RESULTS)
-            shown = {k: v for k, v in job.items() if k not in ("part", "validate")}
-            print(f"  {shown}: {self.records[key].get('accuracy', '')}", flush=True)
-        return self.records[key]
-
-    def select(self, **wanted):
-        """Stored (job, record) pairs that agree with `wanted`."""
-        for key, record in self.records.items():
-            job = json.loads(key)
-            if all(job.get(k) == v for k, v in wanted.items()):
-                yield job, record
-
-
 def tuned(store, data, method):
     """Learning rate of a method on a data set, at two layers of 1000 and 5 %."""
     found = {}
@@ -214,7 +182,7 @@ def main():
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    store = Store(options.minutes)
+    store = Store(RESULTS, train, options.minutes)
     if options.report:
         from paper_report import write
 
