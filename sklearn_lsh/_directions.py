@@ -68,4 +68,7 @@ def shares(weight):
 
 
 def weighted_mean(X, weight):
-    return np.asarray(shares(weight) @ X).ravel()
+    """In float64, some rows at a time: all of them in float64 may be larger than the network."""
+    share, n_rows = shares(weight), 256
+    parts = [slice(at, at + n_rows) for at in range(0, X.shape[0], n_rows)]
+    return sum(np.asarray(share[part] @ X[part]).ravel() for part in parts)

@@ -62,8 +62,10 @@ class Layer:
         bound = np.sqrt(factor / (n_in + n_out))
         layer = cls(aligned((n_in, n_out) if by_input else (n_out, n_in)), None, activation,
                     selector, by_input)  # fmt: skip
-        for k in range(n_in):
-            layer.W[:, k] = rng.uniform(-bound, bound, n_out)
+        together = max(1, 2**18 // n_out)  # a strided write for every input would take long
+        for k in range(0, n_in, together):
+            columns = layer.W[:, k : k + together]
+            columns[...] = rng.uniform(-bound, bound, columns.shape[::-1]).T
         layer.b = rng.uniform(-bound, bound, n_out).astype(np.float32)
         return layer
 

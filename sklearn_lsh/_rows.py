@@ -48,6 +48,11 @@ def in_range(indices, n):
     return len(indices) == 0 or (np.min(indices) >= 0 and np.max(indices) < n)
 
 
+def padded(capacity):
+    """Floats from one row to the next where rows have cache lines of their own."""
+    return -(-capacity // 32) * 32
+
+
 class Rows:
     """Rows over shared storage.
 
@@ -120,7 +125,7 @@ class Rows:
     @classmethod
     def allocate(cls, n_rows, capacity, n_cols, sparse):
         """Room for `capacity` entries a row, rows on cache lines of their own."""
-        stride = -(-capacity // 32) * 32
+        stride = padded(capacity)
         start = np.arange(n_rows, dtype=np.int64) * stride
         values = aligned_zeros(n_rows * stride)
         if sparse:
@@ -186,7 +191,8 @@ class Rows:
             return self.to_csr()
         tail = self.n_cols % LINE
         if self.lines is None or np.all(self.n_lines == self.n_cols // LINE):
-            return self.values[self.start[:, None] + np.arange(self.n_cols)]
+            stride = self.n_cols if self.lines is None else padded(self.n_cols)
+            return self.values.reshape(-1, stride)[self.start // stride, : self.n_cols]
         X = np.zeros((len(self), self.n_cols), dtype=np.float32)
         ends = np.cumsum(self.n_lines)
         row = np.repeat(np.arange(len(self)), self.n_lines)

@@ -180,7 +180,15 @@ def work_of_row(network, n_entries, sparse):
 
 
 def squared_norm(network):
-    """Sum of the squared weights, biases left out."""
-    return sum(
-        float(np.einsum("ij,ij->", layer.W, layer.W, dtype=np.float64)) for layer in network.layers
-    )
+    """Sum of the squared weights, biases left out.
+
+    Of a neuron in single precision, which is much faster, unless that overflows.
+    """
+    total = 0.0
+    for layer in network.layers:
+        with np.errstate(over="ignore"):
+            squares = np.einsum("ij,ij->i", layer.stored, layer.stored)
+        if not np.isfinite(squares).all():
+            squares = np.einsum("ij,ij->i", layer.stored, layer.stored, dtype=np.float64)
+        total += float(squares.sum(dtype=np.float64))
+    return total
