@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
+from sklearn_lsh._blas import one_blas_thread
 from sklearn_lsh._callbacks import CallbackSupportMixin, Tasks, with_callbacks
 from sklearn_lsh._checkpoint import Checkpoint
 from sklearn_lsh._conversion import to_sklearn
@@ -110,8 +110,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
             checkpoint = Checkpoint(path, self, train, watched, cold)
             rng = check_random_state(self.random_state) if cold else self._random_state
             rng = checkpoint.begin(rng)
-            # Threads of BLAS would spin against ours, and their number could change the bits.
-            with threadpool_limits(1, user_api="blas"):
+            with one_blas_thread():
                 if cold:
                     self._start(train, loss, rng)
                 if self.early_stopping and watched is None:

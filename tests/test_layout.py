@@ -19,9 +19,9 @@ FLOORS = [
     },
     {"_attributes", "_network", "_state", "_training"},
     {
-        "__init__", "__main__", "_base", "_callbacks", "_checkpoint", "_classifier", "_conversion",
-        "_cost_display", "_displays", "_epochs", "_inspection", "_labels", "_monitor",
-        "_parameters", "_persistence", "_ranking", "_regressor", "_samples", "datasets",
+        "__init__", "__main__", "_base", "_blas", "_callbacks", "_checkpoint", "_classifier",
+        "_conversion", "_cost_display", "_displays", "_epochs", "_inspection", "_labels",
+        "_monitor", "_parameters", "_persistence", "_ranking", "_regressor", "_samples", "datasets",
         "inspection", "metrics",
     },
 ]  # fmt: skip
@@ -37,7 +37,7 @@ SIBLINGS = {  # a module may use these of its own floor
     ("_attributes", "_training"), ("_state", "_attributes"), ("_state", "_network"),
     ("_state", "_training"), ("_persistence", "_parameters"), ("_base", "_persistence"),
     ("_base", "_conversion"), ("_base", "_checkpoint"), ("_checkpoint", "_persistence"),
-    ("_base", "_parameters"), ("_base", "_callbacks"), ("_base", "_epochs"),
+    ("_base", "_parameters"), ("_base", "_blas"), ("_base", "_callbacks"), ("_base", "_epochs"),
     ("_epochs", "_monitor"), ("_epochs", "_parameters"), ("_monitor", "_samples"),
     ("_base", "_samples"), ("_classifier", "_base"), ("_regressor", "_base"),
     ("__init__", "_classifier"), ("__init__", "_regressor"), ("_inspection", "_base"),

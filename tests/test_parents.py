@@ -5,13 +5,16 @@ import multiprocessing
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import X, Y, small
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sklearn_lsh import LSHMLPClassifier
+from sklearn_lsh._blas import one_blas_thread
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -58,6 +61,21 @@ def test_fits_in_threads_are_what_they_are_alone():
     expected = [scores(selector) for selector in selectors]
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(scores, selectors)) == expected
+
+
+def n_blas_threads():
+    pools = ThreadpoolController().select(user_api="blas").info()
+    return max((pool["num_threads"] for pool in pools), default=1)
+
+
+def test_the_last_of_several_fits_gives_blas_its_threads_back():
+    with threadpool_limits(2, user_api="blas"), ExitStack() as last:
+        before = n_blas_threads()
+        with one_blas_thread():
+            last.enter_context(one_blas_thread())
+        assert n_blas_threads() == 1
+        last.close()
+        assert n_blas_threads() == before
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
