@@ -9,6 +9,8 @@ from sklearn_lsh._rows import CACHE_LINE, aligned_zeros
 ACTIVATIONS = {"relu": 0, "leaky_relu": 1, "tanh": 2, "logistic": 3, "identity": 4}
 # Neurons that respond to both signs are ranked by the size of their pre-activation.
 TWO_SIDED = {"tanh", "identity"}
+# Share of the random start in a layer that starts as a copy: tells copies of one input apart.
+RANDOM_SHARE = 0.3
 
 
 def aligned(shape):
@@ -68,6 +70,17 @@ class Layer:
             columns[...] = rng.uniform(-bound, bound, columns.shape[::-1]).T
         layer.b = rng.uniform(-bound, bound, n_out).astype(np.float32)
         return layer
+
+    def start_as_copy(self):
+        """Pass the inputs on: neuron j those whose number is j, modulo the smaller of n_in, n_out.
+
+        The few largest of random sums change with every small change of the inputs, and after a
+        few layers examples of a kind have nothing in common; a copy keeps what they have.
+        """
+        n_out, n_in = self.W.shape
+        numbers = np.arange(max(n_out, n_in))
+        self.W[...] *= np.float32(RANDOM_SHARE)
+        self.W[numbers % n_out, numbers % n_in] += 1
 
     def prepare_to_train(self, n_slots):
         """Allocate optimiser state; copy what a memory map has made read-only."""

@@ -179,6 +179,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
     counts = {name: getattr(est, name) and int(getattr(est, name)) for name in names}
     values = [per_layer(est, name) for name in ("selector", "density", "activation")]
     for n_out, name, density, activation in zip(hidden_layer_sizes(est), *values, strict=True):
+        above_active_set = bool(layers) and not layers[-1].selector.at_prediction().is_dense
         selector = make_selector(
             name,
             n_in,
@@ -186,7 +187,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             max(1, round(density * n_out)),
             n_entries,
             sparse,
-            above_active_set=bool(layers) and not layers[-1].selector.at_prediction().is_dense,
+            above_active_set=above_active_set,
             by_magnitude=activation in TWO_SIDED,
             # Not drawn from rng: weights and batches then are those of scikit-learn's MLP.
             seed=len(layers),
@@ -198,6 +199,8 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
         # The output's bound, too, goes by the activation below, as in scikit-learn.
         factor = 2.0 if activation == "logistic" else 6.0
         layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input, factor))
+        if above_active_set and selector.learns:
+            layers[-1].start_as_copy()
         n_in, n_entries, sparse = n_out, selector.n_active, not selector.is_dense
     selector = make_output_selector(est.sampled_output, n_in, n_outputs, seed=len(layers))
     output = Layer.glorot(n_in, n_outputs, "identity", selector, rng, factor=factor)
