@@ -197,6 +197,8 @@ def fuzz_predict(data):
     if name == "score":
         n_rows = inputs.shape[0] if getattr(inputs, "ndim", 0) == 2 else 14
         y, weight = data.draw(targets(n_rows)), data.draw(weights(n_rows))
+        # scikit-learn's metrics, which score y as it is, do not know what this format is.
+        y = y.tocsr() if sp.issparse(y) and y.format == "dok" else y
         score = attempt(lambda: method(inputs, y, sample_weight=weight), model)
         assert score is None or isinstance(score, float)
         return

@@ -78,7 +78,7 @@ def interrupt(selector):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     killer.cancel()
-    assert process.returncode == 0, errors[-2000:]
+    assert process.returncode == 0, f"status {process.returncode}: {errors[-2000:]}"
 
 
 def interrupts():

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_lsh._blas import one_blas_thread
 from sklearn_lsh._callbacks import CallbackSupportMixin, Tasks, with_callbacks
@@ -25,8 +25,8 @@ from sklearn_lsh._parameters import (
     thread_count,
 )
 from sklearn_lsh._persistence import load_estimator, save_estimator
-from sklearn_lsh._rows import Rows, check_indices
-from sklearn_lsh._samples import check_sample, check_validation_sample, split
+from sklearn_lsh._rows import Rows
+from sklearn_lsh._samples import check_data, check_sample, check_validation_sample, split
 from sklearn_lsh._training import Trainer, work_of_row
 from sklearn_lsh._workspace import Workspace
 
@@ -188,9 +188,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         rows = self._few_rows(X)
         if rows is not None:
             return Rows.from_matrix(rows)
-        check_indices(X, "X")
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float32, order="C")
-        return Rows.from_matrix(X)
+        return Rows.from_matrix(check_data(self, X, reset=False))
 
     def _few_rows(self, X):
         """A small array that validation would take as it is, or None.

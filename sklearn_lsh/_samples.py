@@ -51,20 +51,22 @@ class Sample:
         ]  # fmt: skip
 
 
+def check_data(est, X, **others):
+    """What scikit-learn's `validate_data` gives: float32, by rows, or CSR."""
+    check_indices(X, "X")
+    try:
+        return validate_data(
+            est, X, accept_sparse="csr", dtype=np.float32, order="C", **others
+        )  # fmt: skip
+    except OverflowError as error:
+        raise ValueError(f"X or y holds a number that no float can hold: {error}") from error
+
+
 def check_sample(est, X, y, sample_weight, cold, incremental=False, classes=None):
     """The loss, and the rows that have a weight; what a cold start learns of them is set."""
     X_given, y_given = X, y
-    X, y = validate_data(
-        est,
-        check_indices(X, "X"),
-        check_indices(y, "y"),
-        reset=cold,
-        accept_sparse="csr",
-        dtype=np.float32,
-        order="C",
-        multi_output=True,
-        y_numeric=is_regressor(est),
-    )
+    check_indices(y, "y")
+    X, y = check_data(est, X, y=y, reset=cold, multi_output=True, y_numeric=is_regressor(est))
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if np.any(weight < 0):
         raise ValueError("Negative values in sample_weight.")

@@ -201,6 +201,16 @@ def test_prediction_refuses_what_is_not_finite(to_input, value):
             method(with_entry(value, to_input))
 
 
+def test_numbers_that_no_float_holds():
+    model = make().fit(X, Y)
+    calls = [
+        lambda model: model.fit([[10**400] * 8] * 60, Y),
+        lambda model: model.partial_fit([[10**400] * 8] * 60, Y),
+        lambda model: model.predict([[10**400] * 8]),
+    ]
+    assert_unchanged_by(model, calls, match="X")
+
+
 def test_classes_that_do_not_fit():
     unseen = np.where(np.arange(60) < 5, 9, Y)
     assert_unchanged_by(
