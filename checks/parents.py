@@ -46,6 +46,8 @@ def scores(seed=0, selector="lsh"):
 
 def endless():
     """Fits until it is interrupted, then shows that the model is of use."""
+    # Shells start what runs in the background with interrupts ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     selector = sys.argv[-1]
     model = make(
         selector=selector, max_iter=10**9, tol=0, n_iter_no_change=np.inf, verbose=True,

@@ -174,6 +174,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
     layers, factor = [], 2.0 if est.activation == "logistic" else 6.0
+    chained = []  # layers that select among what selected inputs tell
     # Sums and products of small integer types of NumPy would overflow.
     names = ("sketch_size", "n_hashes", "n_tables", "n_probes", "n_candidates")
     counts = {name: getattr(est, name) and int(getattr(est, name)) for name in names}
@@ -200,8 +201,11 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
         factor = 2.0 if activation == "logistic" else 6.0
         layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input, factor))
         if above_active_set and selector.learns:
-            layers[-1].start_as_copy()
+            chained.append(layers[-1])
         n_in, n_entries, sparse = n_out, selector.n_active, not selector.is_dense
+    if len(chained) > 1:
+        for layer in chained:
+            layer.start_as_copy()
     selector = make_output_selector(est.sampled_output, n_in, n_outputs, seed=len(layers))
     output = Layer.glorot(n_in, n_outputs, "identity", selector, rng, factor=factor)
     return Network([*layers, output], loss)

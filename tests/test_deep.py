@@ -20,8 +20,8 @@ def starts_as_copy(W):
 
 @pytest.mark.parametrize("n_in, n_out", [(200, 200), (200, 300), (300, 140)])
 def test_layers_above_active_sets_start_as_copies(n_in, n_out):
-    model = at_the_start(hidden_layer_sizes=(n_in, n_out), density=0.1)
-    W, n = model.coefs_[1], min(n_in, n_out)
+    model = at_the_start(hidden_layer_sizes=(150, n_in, n_out), density=0.1)
+    W, n = model.coefs_[2], min(n_in, n_out)
     passed = np.arange(n_in)[:, None] % n == np.arange(n_out) % n
     random = W - passed
     bound = 0.3 * np.sqrt(6 / (n_in + n_out)) + 1e-6
@@ -32,12 +32,18 @@ def test_layers_above_active_sets_start_as_copies(n_in, n_out):
 @pytest.mark.parametrize(
     "selectors, copies",
     [
+        (["topk", "topk", "topk"], [False, True, True]),
+        (["topk", "topk"], [False, False]),
+        (["dense", "auto", "sketch"], [False, False, False]),
         (["topk", "topk", "dense", "topk", "lsh"], [False, True, False, False, True]),
-        (["dropout", "sketch", "dropout", "auto", "auto"], [False, False, False, False, True]),
+        (["dropout", "sketch", "auto", "dropout", "auto"], [False] * 5),
+        (["auto", "sketch", "lsh", "dropout"], [False, True, True, False]),
     ],
 )
-def test_only_layers_that_choose_above_active_sets_do(selectors, copies):
-    model = at_the_start(hidden_layer_sizes=(150,) * 5, selector=selectors, density=0.1)
+def test_only_layers_that_choose_above_active_sets_do_if_there_are_two(selectors, copies):
+    model = at_the_start(
+        hidden_layer_sizes=(150,) * len(selectors), selector=selectors, density=0.1
+    )
     assert [starts_as_copy(W) for W in model.coefs_[:-1]] == copies
 
 
