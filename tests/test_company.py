@@ -13,7 +13,7 @@ from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassi
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -158,9 +158,11 @@ def test_metadata_routing():
         pipeline[-1].set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
         pipeline[0].set_fit_request(sample_weight=False)
         assert_same_parameters(clone(pipeline).fit(X, Y, sample_weight=WEIGHT)[-1], alone)
+        # A scorer of its own: before scikit-learn 1.8 a pipeline's `score` is not routed there.
+        accuracy = get_scorer("accuracy").set_score_request(sample_weight=True)
         results = cross_validate(
             pipeline, X, Y, cv=2, params={"sample_weight": WEIGHT}, error_score="raise",
-            return_estimator=True,
+            return_estimator=True, scoring=accuracy,
         )  # fmt: skip
         # Only rows that have a weight are learned, and scored.
         assert results["test_score"].min() > 0.85
