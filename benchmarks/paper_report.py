@@ -182,7 +182,8 @@ def write(store):
     text = (
         "# The paper's experiments\n\n`python benchmarks/paper.py`; what is missing has not been "
         "run yet. Methods and data: the head of that file.\n\nAll records are of refreshes that "
-        "took up to 5 % of the time (3 % now), those of dropout of other random numbers.\n\n"
+        "took up to 5 % of the time (3 % now), those of dropout of other random numbers, those of "
+        "three and more hidden layers of a random start (copies now: design.md).\n\n"
     )
     made = {json.dumps(r["environment"], sort_keys=True) for r in store.records.values()}
     for place in map(json.loads, sorted(made)):
