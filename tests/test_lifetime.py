@@ -124,3 +124,16 @@ def test_early_stopping_has_no_best_loss():
     n_before = len(model.loss_curve_)
     model.set_params(early_stopping=False).fit(X, Y)
     assert model.best_loss_ == min(model.loss_curve_[n_before:])
+
+
+def test_arrays_that_kernels_cannot_read_are_refused():
+    model = small().fit(X, Y)
+    layer = model._trainer.network.layers[0]
+    b, expected = layer.b, model.decision_function(X)
+    shifted = np.frombuffer(b"\0" + b.tobytes(), dtype=np.uint8)[1:].view(np.float32)
+    layer.b = shifted  # at an odd address, as old memory maps may be
+    np.testing.assert_array_equal(model.decision_function(X), expected)
+    for wrong in (b.astype(float), b.astype(">f4"), b.astype(np.int32), np.repeat(b, 2)[::2]):
+        layer.b = wrong
+        with pytest.raises((TypeError, ValueError), match=r"kernels take|contiguous"):
+            model.decision_function(X)

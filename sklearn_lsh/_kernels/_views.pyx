@@ -17,7 +17,7 @@ cdef void* data(array, char kind, int size) except? NULL:
         return NULL
     PyObject_GetBuffer(array, &buffer, PyBUF_ND | PyBUF_FORMAT)  # refuses gaps between rows
     values = buffer.buf if buffer.len else NULL
-    found = buffer.format[0]
+    found = buffer.format[buffer.format[0] in b"@=^"]  # after what says "of this machine"
     found = b"f" if found in b"fd" else b"i" if found in b"bhilq" else b"u"
     try:
         if found != kind or buffer.itemsize != size:
