@@ -34,8 +34,8 @@ def write_archive(path, state, temporary=None):
     """Write a state: at `path` is the old file or, as a whole, the new one.
 
     state : None, bool, int, finite float, str, NumPy array or scalar, or a list or dict (its keys
-    are str) of these. temporary : of the file until it is whole, which a kill leaves behind;
-    None: a name that no other process takes.
+    are str) of these. temporary : name of the file until it is whole, which nothing has yet and a
+    kill leaves behind; None: one that no other process takes.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def write_archive(path, state, temporary=None):
     path = os.fsdecode(path)
     temporary = temporary or f"{path}.{uuid.uuid4().hex}.tmp"
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 document = _detach(archive, state, "")
                 with _member(archive, STATE) as member:

@@ -1,7 +1,7 @@
 """What the two estimators share: data, fitting, raw scores."""
 
 from contextlib import contextmanager
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import ClassVar
 
 import numpy as np
@@ -78,16 +78,22 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
     def _unchanged_on_error(self):
         """Attributes as they were if the block fails; networks change after validation only.
 
-        Epochs of a network that was there before stay, weights and history, once they are over.
+        Epochs of a network that was there before stay once they are over: history, and the last
+        weights.
         """
-        before = dict(vars(self))
+        before, trainer = dict(vars(self)), vars(self).get("_trainer")
+        if trainer is not None:
+            schedule, optimizer = dict(vars(trainer)), copy(trainer.optimizer)
+            random_numbers = self._random_state.get_state()
         try:
             yield
         except BaseException:
-            trainer, t = before.get("_trainer"), before.get("t_")
-            if trainer is None or self._trainer is not trainer or self.t_ == t:
+            if trainer is None or self._trainer is not trainer or self.t_ == before["t_"]:
                 vars(self).clear()
                 vars(self).update(before)
+                if trainer is not None:
+                    vars(trainer).update(schedule, optimizer=optimizer)
+                    self._random_state.set_state(random_numbers)
             raise
 
     @with_callbacks

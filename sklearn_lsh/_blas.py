@@ -16,21 +16,24 @@ class Limit:
 
     def __init__(self):
         self.lock = Lock()
-        self.n_holders = 0
+        self.holders = set()
+        self.limits = None
 
     @contextmanager
     def held(self):
-        with self.lock:
-            if not self.n_holders:
-                self.limits = threadpool_limits(1, user_api="blas")
-            self.n_holders += 1
+        holder = object()
         try:
+            with self.lock:
+                if not self.holders:
+                    self.limits = threadpool_limits(1, user_api="blas")
+                self.holders.add(holder)
             yield
         finally:
             with self.lock:
-                self.n_holders -= 1
-                if not self.n_holders:
+                self.holders.discard(holder)
+                if not self.holders and self.limits is not None:
                     self.limits.restore_original_limits()
+                    self.limits = None
 
 
 LIMIT = Limit()

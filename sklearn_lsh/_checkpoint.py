@@ -41,7 +41,7 @@ class Checkpoint:
         self.found = None
         if self.path is None:
             return
-        self.temporary = f"{self.path}.tmp"
+        self.temporary = f"{self.path}.unfinished"
         folder = os.path.dirname(os.path.abspath(self.path))
         if (
             "\0" in self.path
@@ -86,6 +86,8 @@ class Checkpoint:
             return False
         trainer, begun = self.model["_trainer"], est._trainer
         with self.refusing():
+            if self.model["n_iter_"] >= est.max_iter:
+                raise ValueError(f"n_iter_ must be less than max_iter={est.max_iter}.")
             check_layers(trainer.network.layers, begun.network.layers)
             if trainer.order is None or not np.array_equal(
                 np.sort(trainer.order), np.arange(n_rows)
@@ -122,6 +124,8 @@ class Checkpoint:
                 "best_layers": None if best is None else [layer_state(layer) for layer in best],
             },
         }
+        with suppress(FileNotFoundError):
+            os.remove(self.temporary)  # of a fit that was killed as it wrote
         write_archive(self.path, state, self.temporary)
 
     def remove(self):

@@ -155,9 +155,11 @@ class Epochs:
         if not est.early_stopping:
             est.best_loss_ = min(est.best_loss_, est.loss_)
         if self.watched is not None:
+            # An interrupt, or a scorer that fails, leaves curves of the same length.
+            est.validation_loss_curve_.append(np.nan)
+            est.validation_scores_.append(np.nan)
             loss, score = evaluate(est, self.watched)
-            est.validation_loss_curve_.append(loss)
-            est.validation_scores_.append(score)
+            est.validation_loss_curve_[-1], est.validation_scores_[-1] = loss, score
             est.best_validation_score_ = max(est.best_validation_score_, score)
             if est.verbose:
                 print(f"Validation loss = {loss:.8f}, score = {score:.6f}")

@@ -15,9 +15,10 @@ TOGETHER = 32
 BLOCK = 100
 # Lists of pairs take room for every neuron and block.
 MAX_BLOCKS_PER_THREAD = 4
-# Workspaces of prediction that a thread keeps for the next of the same size: this many, up to
-# this size, roughly (rows times bytes of scores).
+# Workspaces of prediction that a thread keeps for the next of the same size: this many, of so many
+# rows and bytes at most.
 MOST_KEPT = 4
+MOST_ROWS_KEPT = 32
 LARGEST_KEPT = 2**22
 KEPT = threading.local()
 
@@ -152,14 +153,17 @@ class Workspace:
 
         To make one takes longer than a row does.
         """
-        key = (n_rows, n_threads, *map(Sizes.of, layers))
+        sizes = [Sizes.of(layer) for layer in layers]
+        key = (n_rows, n_threads, *sizes)
         kept = vars(KEPT).setdefault("workspaces", {})
         # Taken out, so that a call within the block gets another.
         workspace = kept.pop(key, None) or cls(layers, n_rows, n_threads, training=False)
         try:
             yield workspace
         finally:
-            if n_rows * workspace.scores.nbytes <= LARGEST_KEPT:
+            of_rows = 8 * n_rows * sum(s.n_in + s.most_active for s in sizes)
+            small = workspace.scores.nbytes + of_rows <= LARGEST_KEPT
+            if n_rows <= MOST_ROWS_KEPT and small:
                 workspace.let_go()
                 kept[key] = workspace
                 while len(kept) > MOST_KEPT:

@@ -148,10 +148,35 @@ def test_a_kill_while_writing_leaves_one_file_for_the_next_to_use(killed_after, 
     killed_after(2)
     with pytest.raises(Killed):
         small(checkpoint=path).fit(X, Y)
-    (tmp_path / "fit.zip.tmp").write_bytes(path.read_bytes()[:1000])
+    (tmp_path / "fit.zip.unfinished").write_bytes(path.read_bytes()[:1000])
     killed_after(-1)
     assert_same_parameters(small(checkpoint=path).fit(X, Y), small().fit(X, Y))
     assert not list(tmp_path.iterdir())
+
+
+def test_files_that_links_lead_to_are_left_alone(tmp_path):
+    path = tmp_path / "fit.zip"
+    (tmp_path / "other").write_text("of somebody else")
+    (tmp_path / "fit.zip.unfinished").symlink_to(tmp_path / "other")
+    small(checkpoint=path).fit(X, Y)
+    assert [p.name for p in tmp_path.iterdir()] == ["other"]
+    assert (tmp_path / "other").read_text() == "of somebody else"
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+def test_a_warm_start_that_cannot_write_changes_nothing(incremental, tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError("no space left")
+
+    model, expected = (small(warm_start=True, early_stopping=True).fit(X, Y) for _ in range(2))
+    model.set_params(checkpoint=tmp_path / "fit", learning_rate_init=0.5, alpha=0.1, batch_size=7)
+    monkeypatch.setattr(_checkpoint, "write_archive", fails)
+    with pytest.raises(OSError, match="no space"):
+        model.fit(X, Y)
+    model.set_params(**expected.get_params())
+    for est in (model, expected):
+        est.set_params(early_stopping=False).partial_fit(X, Y) if incremental else est.fit(X, Y)
+    assert_same_parameters(model, expected)
 
 
 class Narrow(LSHMLPClassifier):
@@ -231,6 +256,8 @@ def damaged(state, how):
         state["monitor"]["no_improvement"] = "3"
     elif how == "best":
         state["monitor"]["best_layers"] = layers[:1]
+    elif how == "epochs":
+        state["model"]["fitted"]["n_iter_"] = 2**60
     elif how == "start":
         state["start"]["pos"] = 10**6
     else:
@@ -238,7 +265,8 @@ def damaged(state, how):
 
 
 @pytest.mark.parametrize(
-    "how", ["order", "no order", "short", "shape", "monitor", "best", "start", "missing"]
+    "how",
+    ["order", "no order", "short", "shape", "monitor", "best", "epochs", "start", "missing"],
 )
 def test_files_that_were_tampered_with_are_refused(how, killed_after, tmp_path):
     path = tmp_path / "fit.zip"

@@ -14,6 +14,7 @@ from sklearn.datasets import make_multilabel_classification
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_lsh import LSHMLPRegressor
+from sklearn_lsh._workspace import KEPT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -301,3 +302,13 @@ def test_a_row_is_predicted_as_in_a_batch_whatever_came_before(selector):
     _, out = next(outputs)
     models[0].predict(X[1:2])
     np.testing.assert_allclose(out.to_matrix(), expected[0][:1], atol=1e-5)
+
+
+@pytest.mark.parametrize("n_rows, n_kept", [(1, 1), (32, 1), (33, 0)])
+@pytest.mark.parametrize("n_features", [64, 40_000])
+def test_little_scratch_is_kept(n_rows, n_kept, n_features):
+    wide = np.tile(X, (1, n_features // 64))
+    model = small(hidden_layer_sizes=(8,), selector="dense", max_iter=1).fit(wide[:50], Y[:50])
+    vars(KEPT).clear()
+    model.predict(wide[:n_rows])
+    assert len(KEPT.workspaces) == (n_kept if n_features == 64 or n_rows == 1 else 0)

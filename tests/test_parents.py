@@ -14,7 +14,7 @@ from cases import X, Y, small
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sklearn_lsh import LSHMLPClassifier
-from sklearn_lsh._blas import one_blas_thread
+from sklearn_lsh._blas import Limit, one_blas_thread
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -76,6 +76,18 @@ def test_the_last_of_several_fits_gives_blas_its_threads_back():
         assert n_blas_threads() == 1
         last.close()
         assert n_blas_threads() == before
+
+
+def test_a_limit_that_is_left_twice_or_never_entered_holds_no_more():
+    with threadpool_limits(2, user_api="blas"):
+        limit = Limit()
+        held = limit.held()
+        held.__enter__()
+        limit.__init__()  # as in a process that was forked within
+        held.__exit__(None, None, None)
+        with limit.held():
+            assert n_blas_threads() == 1 and len(limit.holders) == 1
+        assert not limit.holders
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")

@@ -304,6 +304,23 @@ def test_scorers_that_take_no_weights_are_named():
         small(LSHMLPRegressor, **params).fit(X, TARGET[:, 0], sample_weight=np.ones(len(X)))
 
 
+def test_a_scorer_that_fails_later_leaves_curves_of_one_length():
+    n_calls = []
+
+    def fails_later(est, X, y):
+        n_calls.append(1)
+        if len(n_calls) == 4:
+            raise RuntimeError("no score")
+        return est.score(X, y)
+
+    model = small(warm_start=True).fit(X, Y, X_val=X_TEST, y_val=Y_TEST)
+    with pytest.raises(RuntimeError, match="no score"):
+        model.set_params(scoring=fails_later).fit(X, Y, X_val=X_TEST, y_val=Y_TEST)
+    assert len(model.loss_curve_) == 5 + 3
+    assert len(model.validation_loss_curve_) == len(model.validation_scores_) == 8
+    assert np.isnan(model.validation_scores_[-1])
+
+
 def test_a_score_is_a_number():
     with pytest.raises(ValueError, match=r"scoring.*'good'"):
         small(scoring=lambda est, X, y: "good", early_stopping=True).fit(X, Y)

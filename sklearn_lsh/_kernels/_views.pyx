@@ -18,7 +18,9 @@ cdef void* data(array, char kind, int size) except? NULL:
     PyObject_GetBuffer(array, &buffer, PyBUF_ND | PyBUF_FORMAT)  # refuses gaps between rows
     values = buffer.buf if buffer.len else NULL
     found = buffer.format[buffer.format[0] in b"@=^"]  # after what says "of this machine"
-    found = b"f" if found in b"fd" else b"i" if found in b"bhilq" else b"u"
+    found = b"f" if found in b"fd" else b"i" if found in b"bhilq" else (
+        b"u" if found in b"BHILQ" else 0
+    )
     try:
         if found != kind or buffer.itemsize != size:
             raise TypeError(f"kernels take {size} bytes of {chr(kind)!r}, not {array.dtype}")
