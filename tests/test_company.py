@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from cases import TARGET, X_TEST, Y_TEST, X, Y, assert_same_parameters, small
 from sklearn import config_context
 from sklearn.base import clone
@@ -87,6 +88,10 @@ def test_cross_val_predict(method):
     assert accuracy_score(Y, found) > 0.8
 
 
+@pytest.mark.skipif(
+    sklearn.__version__.startswith("1.6."),
+    reason="its sigmoid calibration takes scores in float64 alone",
+)
 @pytest.mark.parametrize("ensemble", [True, False])
 def test_calibration(ensemble):
     model = CalibratedClassifierCV(small(), cv=2, ensemble=ensemble).fit(X, Y, np.ones(len(X)))
