@@ -26,15 +26,19 @@ from sklearn_lsh._parameters import (
 )
 from sklearn_lsh._persistence import load_estimator, save_estimator
 from sklearn_lsh._rows import Rows
-from sklearn_lsh._samples import check_data, check_sample, check_validation_sample, split
+from sklearn_lsh._samples import (
+    check_data,
+    check_sample,
+    check_validation_sample,
+    few_rows,
+    split,
+)
 from sklearn_lsh._training import Trainer, work_of_row
 from sklearn_lsh._workspace import Workspace
 
 PREDICT_BATCH = 512
 # Activations of a layer that are held at once in prediction.
 BATCH_ACTIVATIONS = 2**22
-# Of an array that is looked at without scikit-learn's help.
-FEW_ENTRIES = 2**16
 LARGEST_BATCH = 2**40  # in sums of floating-point numbers a batch still counts
 # Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
 WORK_PER_THREAD = 2**21
@@ -191,28 +195,13 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         """Validated input of a fitted estimator."""
         if not hasattr(self, "_trainer"):
             check_is_fitted(self)
-        rows = self._few_rows(X)
-        if rows is not None:
-            return Rows.from_matrix(rows)
-        return Rows.from_matrix(check_data(self, X, reset=False))
-
-    def _few_rows(self, X):
-        """A small array that validation would take as it is, or None.
-
-        To validate takes several times as long as to predict a row.
-        """
-        if type(X) is not np.ndarray or X.dtype not in (np.float32, np.float64):
-            return None
-        if X.ndim != 2 or not 0 < X.size <= FEW_ENTRIES or X.shape[1] != self.n_features_in_:
-            return None
-        if hasattr(self, "feature_names_in_"):
-            return None
-        with np.errstate(over="ignore"):
-            X = np.ascontiguousarray(X, dtype=np.float32)
-        return X if np.isfinite(X).all() else None
+        few = few_rows(self, X)
+        return Rows.from_matrix(check_data(self, X, reset=False) if few is None else few)
 
     def _flow(self, inputs, network, spent, widest):
         """Rows, slice by slice, what flows through the network, and the workspace it lives in.
+
+        All but the rows are views of the workspace: nothing of them outlives its turn.
 
         widest : of the layers that are to be held for a slice at once.
         """

@@ -200,7 +200,6 @@ def _batches(est, X, spent=None):
     """Inputs of every layer and the scores, batch by batch, and the workspace they live in."""
     # Recall is told from all neurons' activations.
     widest = max(layer.W.shape[0] for layer in fitted_layers(est))
-    spent = dict.fromkeys(COSTS, 0) if spent is None else spent
     for _, flow, workspace in est._flow(est._rows(X), est._network.at_prediction(), spent, widest):
         yield flow, workspace
 
@@ -218,7 +217,7 @@ def _probes(layer):
 def _outputs(layer, inputs, n_threads):
     """Output of a layer on its own."""
     workspace = Workspace([layer], len(inputs), n_threads, training=False)
-    return Network([layer], None).forward(inputs, workspace, dict.fromkeys(COSTS, 0))[-1]
+    return Network([layer], None).forward(inputs, workspace, None)[-1]
 
 
 def _pattern(matrix):

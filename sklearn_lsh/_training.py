@@ -182,7 +182,7 @@ def work_of_row(network, n_entries, sparse):
 def squared_norm(network):
     """Sum of the squared weights, biases left out.
 
-    Of a neuron in single precision, which is much faster, unless that overflows.
+    Of a stored row in single precision, which is much faster, unless that overflows.
     """
     total = 0.0
     for layer in network.layers:
