@@ -57,13 +57,13 @@ def measure(model, X, y):
     passes.append(lambda: _train.train(layers, loss, inputs, *settings))
     seconds = np.diff(median_seconds(*passes), prepend=0)
     for depth, layer in enumerate(layers):
-        used, ranked, projected = counts[depth].tolist()
+        used, ranked, projected, dropped = counts[depth].tolist()
         scored = sum(layer.selector.costs(projected, BATCH, ranked))
-        size = 4 if layer.selector.halves is None else 2
         # Dense rows are read whole; sparse ones a cache line for nearly every entry.
         line = 4 if flow[depth].indices is None else 64
         name = f"select, forward {shape(layer)}"
-        yield name, seconds[depth], size * scored + line * used, 2 * (used + scored)
+        met = used + dropped
+        yield name, seconds[depth], 4 * scored + line * met, 2 * (met + scored)
     used, touched = counts[:, 0], touched.sum()
     # Down, the weights of each pair; in the update, its inputs, and weights and two moments, read
     # and written.

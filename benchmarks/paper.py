@@ -136,7 +136,7 @@ def depth(store, methods):
     for seed, n_layers, method in product(range(3), (1, 3, 5, 7), methods):
         store.get(
             part="depth", data="mnist", widths=[1000] * n_layers, method=method, density=0.05,
-            rate=tuned(store, "mnist", method), seed=seed, epochs=5, validate=False,
+            rate=tuned(store, "mnist", method), seed=seed, epochs=10, validate=False,
         )  # fmt: skip
 
 

@@ -103,8 +103,8 @@ def depth_section(store):
     for m in methods:
         means = [np.mean(found.get((d, m), np.nan)) for d in depths]
         plt.plot([len(d) for d in depths], means, marker="o", label=m)
-    finish("paper_depth.png", "hidden layers", "test accuracy", "MNIST, 5 %, 5 epochs")
-    text = "## Depth\n\nMNIST, hidden layers of 1000, 5 %, 5 epochs: test accuracy in %.\n\n"
+    finish("paper_depth.png", "hidden layers", "test accuracy", "MNIST, 5 %, 10 epochs")
+    text = "## Depth\n\nMNIST, hidden layers of 1000, 5 %, 10 epochs: test accuracy in %.\n\n"
     text += table(["method", *(f"{len(d)} hidden" for d in depths)], rows)
     text += (
         "\nDead neurons of the last hidden layer, in % (in no active set of 5000 test rows).\n\n"

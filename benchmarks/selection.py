@@ -25,11 +25,11 @@ from sklearn_lsh._kernels import _passes
 from sklearn_lsh._layer import Layer, aligned
 from sklearn_lsh._rows import Rows
 from sklearn_lsh._selection import cells, cheapest
-from sklearn_lsh._selectors import CopySelector, DenseSelector, SketchSelector, TopKSelector
+from sklearn_lsh._selectors import DenseSelector, SketchSelector, TopKSelector
 from sklearn_lsh._table_selector import TableSelector
 from sklearn_lsh._workspace import Workspace
 
-N_ROWS, RANK, ACTIVE = 512, 32, 100
+N_ROWS, RANK, ACTIVE = 512, 16, 100
 WIDTHS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576]
 INPUTS = {"784 dense": (784, 784, False), "128 dense": (128, 128, False),
           "50 of 1000": (1000, 50, True)}  # fmt: skip
@@ -54,10 +54,7 @@ def selectors(n_in, n_entries, n_out, sparse):
     if n_entries * n_out <= MOST_PRODUCTS:
         found["dense"] = DenseSelector(n_in, n_out)
         found["topk"] = TopKSelector(n_in, n_out, active)
-    if sparse:
-        found["sketch"] = CopySelector(n_in, n_out, active)
-    else:
-        found["sketch"] = SketchSelector(n_in, n_out, active, False, RANK, 0)
+    found["sketch"] = SketchSelector(n_in, n_out, active, False, RANK, 0)
     found["lsh"] = TableSelector(
         n_in, n_out, active, False, RANK, 0, **cells(n_out), n_candidates=8 * active
     )
@@ -68,12 +65,12 @@ def units(name, selector, n_entries, sparse, n_ranked):
     """How often each unit cost is met for a row, selection and forward."""
     row = dict.fromkeys(UNITS, 0.0)
     used = "GATHER" if sparse else "STREAM"
-    row[used] += n_entries * selector.n_active
+    row[used] += n_entries * selector.n_shortlisted
     if name == "topk":
         row[used] += n_entries * selector.n_out
     if name == "sketch":
-        row["SCORE"] += (n_entries if sparse else RANK) * selector.n_out
-    if name in ("sketch", "lsh") and not (sparse and name == "sketch"):
+        row["SCORE"] += RANK * selector.n_out
+    if name in ("sketch", "lsh"):
         row["STREAM"] += n_entries * RANK
     if name == "lsh":
         row["STREAM"] += RANK * selector.n_scores
@@ -136,7 +133,7 @@ def borders():
                 if n_out < 2 * active:
                     continue
                 name = cheapest(
-                    n_in, n_out, active, n_entries, sparse, RANK, sparse,
+                    n_in, n_out, active, n_entries, sparse, RANK,
                     n_candidates=8 * active, **cells(n_out),
                 )  # fmt: skip
                 if name != last:
@@ -168,7 +165,7 @@ def report(results):
         cells_ = " | ".join(cell(kind, width, name) for name in names)
         lines.append(f"| {kind} | {width:,} | {cells_} |")
     lines += [
-        '\n`lsh`: the tables of `"auto"`. `sketch` over active sets is the exact copy.\n',
+        '\n`lsh`: the tables of `"auto"`.\n',
         "| unit cost (ns) | fitted | `_costs.py` |\n|---|---|---|",
         *(f"| {u} | {fitted[u]:.3g} | {getattr(_costs, u):.3g} |" for u in UNITS),
         f"\nMedian error of the fitted model: {100 * results['error']:.0f} %.\n\n## Borders\n",

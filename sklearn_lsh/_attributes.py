@@ -14,7 +14,6 @@ from sklearn_lsh._optimizers import SGD, Adagrad, Adam, Optimizer
 from sklearn_lsh._output_selector import MOST_SHARED, OutputSelector
 from sklearn_lsh._schema import array, fields, flag, integer, number, optional
 from sklearn_lsh._selectors import (
-    CopySelector,
     SampledSelector,
     Selector,
     SketchSelector,
@@ -123,12 +122,6 @@ def _(selector: Selector):
 def _(selector: TopKSelector):
     mean = {"mean": array(DOUBLE, selector.n_in), "learns": flag}
     return attributes.dispatch(Selector)(selector) | mean
-
-
-@attributes.register
-def _(selector: CopySelector):
-    copy = {"halves": like(selector.halves), "offsets": like(selector.offsets)}
-    return attributes.dispatch(TopKSelector)(selector) | copy
 
 
 @attributes.register

@@ -97,11 +97,10 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         - 'dense': all neurons, as an ordinary network does.
         - 'topk': the largest pre-activations, found by computing all of them. Saves work only in
           backward pass, update and the layers above; the oracle of the others.
-        - 'sketch': the largest of a low-rank approximation of all pre-activations; above another
-          active set of at most 4 `sketch_size` neurons, of the pre-activations themselves in half
-          precision.
-        - 'lsh': candidates come out of hash tables of the neurons; the largest approximate
-          pre-activations among them are kept.
+        - 'sketch': the largest pre-activations of a shortlist, which is half as many neurons more,
+          those of the largest low-rank approximations.
+        - 'lsh': candidates come out of hash tables of the neurons; the shortlist is of those among
+          them.
         - 'auto': the quickest of 'dense', 'topk', 'sketch' and 'lsh' by a model of their time; its
           tables are k-means cells sized by the layer, whatever `hash_function`, `n_hashes`,
           `n_tables`, `n_probes` and `mips` say.
@@ -136,11 +135,11 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Whether 'lsh' hashes neurons with one coordinate more, which makes all norms equal: the
         closest in angle to an input then are those of largest pre-activation, not merely those that
         point its way (maximum inner product search) [9]_.
-    sketch_size : int or None, default=32
+    sketch_size : int or None, default=24
         Directions of a layer's inputs (r) in which 'sketch' scores and 'lsh' hashes and scores
-        neurons. They follow the data as training goes on. None, or no fewer than the layer has
-        inputs: 'lsh' hashes the weights themselves and scores exactly, as in [1]_, and 'sketch'
-        is 'topk'.
+        neurons. They follow the data as training goes on. None, or half as many as the layer has
+        inputs or neurons: 'lsh' hashes the weights themselves and scores exactly, as in [1]_, and
+        'sketch' is 'topk'.
     asynchronous : bool, default=False
         Whether threads train on batches of their own, without locks; rows one by one
         (`batch_size=1`) in [5]_ and [1]_. The result then depends on timing, unless `n_threads=1`.
@@ -328,7 +327,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         n_probes=10,
         n_candidates=None,
         mips=False,
-        sketch_size=32,
+        sketch_size=24,
         asynchronous=False,
         n_threads=None,
         checkpoint=None,

@@ -31,7 +31,7 @@ class Coordinates:
 
     OVERSAMPLING = 2
     # Neurons that are looked at to choose the coordinates, at least, if there are as many.
-    SAMPLE = 1024
+    SAMPLE = 500
 
     def __init__(self, n_in, rank, seed):
         self.n_in = n_in

@@ -14,7 +14,6 @@ PROBE = 36.0  # a bucket
 
 # Of refreshing: rough guesses.
 SKETCH = 0.05  # coordinates of neurons
-COPY = 1.0  # weights laid out anew: an entry
 FILE = 2.0  # tables built anew: a neuron in a table
 
 

@@ -26,9 +26,9 @@ class Network:
     def count(self, spent, counts, n_rows, touched=None, n_multiplications=0):
         """Add the work of a batch; with `touched`, weights stepped in every layer, of training."""
         for depth, layer in enumerate(self.layers):
-            used, ranked, projected = counts[depth].tolist()
+            used, ranked, projected, dropped = counts[depth].tolist()
             hashing, ranking = layer.selector.costs(projected, n_rows, ranked)
-            work = {"forward": used, "hashing": hashing, "ranking": ranking}
+            work = {"forward": used, "hashing": hashing, "ranking": ranking + dropped}
             if touched is not None:
                 work["update"] = used + int(touched[depth]) * n_multiplications
                 work["backward"] = used if depth else 0

@@ -4,7 +4,7 @@ from sklearn_lsh._costs import CANDIDATE, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._output_selector import STRONGEST, OutputSelector
 from sklearn_lsh._selectors import (
-    CopySelector,
+    SHORTLISTED_PER_ACTIVE,
     DenseSelector,
     SampledSelector,
     SketchSelector,
@@ -15,34 +15,29 @@ from sklearn_lsh._table_selector import TableSelector
 CANDIDATES_PER_ACTIVE = 8
 # A twentieth of so few neurons represents little: "auto" keeps narrow layers dense.
 NARROW = 128
-# Products of exact scores for one of a sketch's that are worth having none to miss.
-COPY_UP_TO = 4
 # Neurons above which 32 cells would hold more than there are candidates by far.
 MANY = 2**15
 # Labels up to which sampled_output="auto" takes all: products of whole matrices are cheap.
 FEW_LABELS = 2**12
 
 
-def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, above_active_set=False,
-                  by_magnitude, seed, sketch_size, **tables):  # fmt: skip
+def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitude, seed,
+                  sketch_size, **tables):  # fmt: skip
     """Selector of a hidden layer by its public name.
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
-    above_active_set : whether inputs are active sets, at prediction too.
     """
     if n_active >= n_out:
         return DenseSelector(n_in, n_out)
-    # As many directions as inputs or neurons leave nothing to sketch.
-    rank = None if sketch_size is None or sketch_size >= min(n_in, n_out) else sketch_size
+    # Where it takes half of all directions to choose them from, little is left to sketch.
+    rank = None if sketch_size is None or 2 * sketch_size >= min(n_in, n_out) else sketch_size
     if tables["n_candidates"] is None:
         tables["n_candidates"] = CANDIDATES_PER_ACTIVE * n_active
         if name == "auto" and n_out > MANY:
             tables["n_candidates"] *= 2
-    # Inputs that are small active sets are cheap to score exactly.
-    exactly = above_active_set and rank is not None and n_entries <= COPY_UP_TO * rank
     if name == "auto":
         tables |= cells(n_out)
-        name = cheapest(n_in, n_out, n_active, n_entries, sparse, rank or n_in, exactly, **tables)
+        name = cheapest(n_in, n_out, n_active, n_entries, sparse, rank or n_in, **tables)
     if name == "dense":
         return DenseSelector(n_in, n_out)
     if name == "lsh":
@@ -51,8 +46,6 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, above_activ
         return SampledSelector(n_in, n_out, n_active, seed, adaptive=name == "adaptive_dropout")
     if name == "topk" or rank is None:
         return TopKSelector(n_in, n_out, n_active, by_magnitude)
-    if exactly:
-        return CopySelector(n_in, n_out, n_active, by_magnitude)
     return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
 
 
@@ -73,7 +66,7 @@ def cells(n_out):
     return {"hash_function": "kmeans", "mips": False, **shape}
 
 
-def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, exactly, *, hash_function, n_hashes,
+def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, hash_function, n_hashes,
              n_tables, n_probes, n_candidates, **_):  # fmt: skip
     """The choice of selector="auto": least time an example, selection and training together."""
     if n_out <= NARROW:
@@ -83,16 +76,17 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, exactly, *, hash_fu
     query = STREAM * n_entries * rank
     active = weight * n_entries * n_active
     found = min(n_candidates, n_out)
+    # Of the shortlist, those that are not kept.
+    dropped = per_entry(sparse) * n_entries * n_active * (SHORTLISTED_PER_ACTIVE - 1)
     group = HASH_FAMILIES[hash_function].group
     costs = {
         "dense": weight * n_entries * n_out,
         "topk": active + n_out * per_entry(sparse) * n_entries,
-        "sketch": active + n_out * SCORE * (n_entries if exactly else rank),
+        "sketch": active + dropped + query + n_out * SCORE * rank,
         "lsh": active
+        + dropped
         + query
         + n_tables * (STREAM * rank * n_hashes * group + PROBE * n_probes)
         + found * CANDIDATE,
     }
-    if not exactly:
-        costs["sketch"] += query
     return min(costs, key=costs.get)

@@ -4,14 +4,22 @@ A selector is configured once and follows the layer's inputs by `learn`, its wei
 `refresh`. The kernels pick active sets: a pure function of its arrays and of one input row.
 """
 
+from math import ceil
+
 import numpy as np
 
 from sklearn_lsh._coordinates import Coordinates
-from sklearn_lsh._costs import COPY, SKETCH
+from sklearn_lsh._costs import SKETCH
 from sklearn_lsh._directions import weighted_mean
-from sklearn_lsh._kernels import _sketch
-from sklearn_lsh._rows import aligned_zeros
 from sklearn_lsh._workspace import PANEL
+
+# Scores in few coordinates are off by a little, which matters at the edge of the active set.
+SHORTLISTED_PER_ACTIVE = 1.5
+
+
+def shortlisted(n_active, n_scored):
+    """Neurons whose pre-activations are computed to find the n_active of largest."""
+    return min(ceil(SHORTLISTED_PER_ACTIVE * n_active), n_scored)
 
 
 class Selector:
@@ -35,7 +43,7 @@ class Selector:
     draw = n_kept = 0
     most_shared = 0
     log_chance = None
-    directions = panels = halves = rows = offsets = None
+    directions = panels = rows = offsets = None
     plane_start = plane_columns = plane_values = None
     hyperplanes = shift = sets = bucket_start = neurons = None
 
@@ -47,9 +55,14 @@ class Selector:
         self.n_refreshed = n_out  # neurons whose codes the last refresh computed
 
     @property
-    def most_active(self):
-        """Neurons kept per example, at most."""
+    def n_shortlisted(self):
+        """Neurons of the best scores, of which those of the best pre-activations are kept."""
         return self.n_active
+
+    @property
+    def most_active(self):
+        """Neurons held per example, at most."""
+        return self.n_shortlisted
 
     @property
     def n_ranked(self):
@@ -208,38 +221,6 @@ class SketchSelector(Selector):
     def ranking_cost(self, n_projected, n_rows, n_ranked):
         return (n_projected + n_ranked) * self.rank
 
-
-class CopySelector(Selector):
-    """Every neuron scored exactly, by a copy of the weights that is laid out by inputs.
-
-    For inputs that are themselves a small active set: one product for each of its members and
-    neuron, read side by side, where rows of weights would have to be gathered from. Scores are
-    exact up to the steps since the last refresh.
-    """
-
-    kind = 6
-    learns = True
-
-    def __init__(self, n_in, n_out, n_active, by_magnitude=False):
-        super().__init__(n_in, n_out, n_active, by_magnitude)
-        n_panels = -(-n_out // PANEL)
-        halves = aligned_zeros(n_panels * n_in * PANEL // 2).view(np.uint32)
-        self.halves = halves.reshape(n_panels, n_in, PANEL // 2)
-        self.offsets = np.zeros(n_panels * PANEL, dtype=np.float32)
-
-    def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
-        self.mean = weighted_mean(inputs, weight)
-        self.learns = False  # the start takes the mean, and nothing after it
-        return inputs.shape[0] * inputs.shape[1]
-
-    def update(self, layer, ids, n_threads):
-        _sketch.lay_out(layer.W, np.unique(ids // PANEL), self.halves, n_threads)
-        self.offsets[ids] = layer.b[ids]
-        return 0
-
-    def refresh_time(self, n_neurons):
-        # Whole panels, in which the neurons lie scattered.
-        return COPY * min(PANEL * n_neurons, self.n_out) * self.n_in
-
-    def ranking_cost(self, n_projected, n_rows, n_ranked):
-        return n_projected * self.n_out
+    @property
+    def n_shortlisted(self):
+        return shortlisted(self.n_active, self.n_out)

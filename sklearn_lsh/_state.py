@@ -16,7 +16,6 @@ from sklearn_lsh._optimizers import SGD, Adagrad, Adam
 from sklearn_lsh._output_selector import STRONGEST, OutputSelector
 from sklearn_lsh._schema import anything, array, choice, fields, flag, integer, items
 from sklearn_lsh._selectors import (
-    CopySelector,
     DenseSelector,
     SampledSelector,
     SketchSelector,
@@ -30,7 +29,6 @@ OPTIMIZERS = {"adam": Adam, "sgd": SGD, "adagrad": Adagrad}
 SELECTORS = {  # and the arguments of their constructors besides sizes and seed
     DenseSelector: (),
     TopKSelector: ("n_active", "by_magnitude"),
-    CopySelector: ("n_active", "by_magnitude"),
     SketchSelector: ("n_active", "by_magnitude", "rank"),
     SampledSelector: ("n_active", "adaptive"),
     TableSelector: (
@@ -107,8 +105,6 @@ def read_layer(given, name, below, is_last, optimizer):
     allowed = {"DenseSelector", "OutputSelector"} if is_last else set(kinds) - {"OutputSelector"}
     if n_out <= STRONGEST:
         allowed -= {"OutputSelector"}
-    if not below or below[-1].selector.at_prediction().is_dense:
-        allowed -= {"CopySelector"}  # it reads the indices of active sets
     checks = {
         "stored": array(FLOAT, *stored.shape), "by_input": flag, "b": array(FLOAT, n_out),
         "activation": choice({"identity"} if is_last else ACTIVATIONS), "slots": items,

@@ -7,7 +7,7 @@ from sklearn_lsh._coordinates import Coordinates, RawCoordinates
 from sklearn_lsh._costs import FILE, SKETCH
 from sklearn_lsh._hashing import HASH_FAMILIES, probe_sets
 from sklearn_lsh._kernels import _tables
-from sklearn_lsh._selectors import Selector
+from sklearn_lsh._selectors import Selector, shortlisted
 
 # Of the bucket offsets of a layer, at most.
 MAX_TABLE_BYTES = 2**28
@@ -171,6 +171,12 @@ class TableSelector(Selector):
 
     def refresh_time(self, n_neurons):
         return SKETCH * self.update_cost(n_neurons) + FILE * self.n_tables * self.n_out
+
+    @property
+    def n_shortlisted(self):
+        if self.rows is None:
+            return self.n_active
+        return shortlisted(self.n_active, self.n_candidates)
 
     def query_cost(self, n_projected, n_rows):
         if self.rows is None:

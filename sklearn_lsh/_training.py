@@ -7,11 +7,11 @@ import numpy as np
 from sklearn_lsh._costs import SCORE, per_entry
 
 # Time of refreshing, as a share of that of the steps between two refreshes.
-REFRESH_SHARE = 0.03
+REFRESH_SHARE = 0.02
 # Time of refreshing every neuron, after looks at the inputs: nanoseconds at the start, and a share
 # of that of all steps.
 LOOK_ALLOWANCE = 5e7
-LOOK_SHARE = 0.03
+LOOK_SHARE = 0.02
 # Directions of hidden inputs move more slowly than weights: a look is due after half the steps so
 # far, and after this many rows at the latest.
 LOOK_GAP = 20_000

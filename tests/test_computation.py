@@ -19,6 +19,7 @@ from sklearn.base import clone
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
 from sklearn_lsh._losses import Loss
+from sklearn_lsh.inspection import prediction_cost
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -213,6 +214,19 @@ def test_multiplications_by_hand(n_blank):
     used, steps = n * active * n_out, n // 50
     touched = cost["output"] - 3 * used
     assert touched % 10 == 0 and 0 < touched <= 10 * steps * hidden * n_out
+
+
+def test_multiplications_of_a_shortlist_by_hand():
+    n, n_in, hidden, active, rank = 400, 64, 200, 20, 8
+    X = np.random.default_rng(0).uniform(1, 2, (n, n_in))
+    model = small(
+        hidden_layer_sizes=(hidden, hidden), density=0.1, selector="sketch", sketch_size=rank
+    ).fit(X, Y)
+    cost = prediction_cost(model, X)
+    assert cost["forward"] == n * (n_in * active + active * active)
+    scored = n * rank * (n_in + hidden + active + hidden)
+    # Half as many again are scored exactly and left out. Inputs of the second layer may be zero.
+    assert scored - n * rank * active <= cost["ranking"] - cost["forward"] // 2 <= scored
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,6 @@ HOSTILE_STATES = {  # where, the new value or a function of the old one, and wha
     "output activation": ("model/trainer/layers/6/activation", "relu", "activation"),
     "class of another module": (SKETCH + "kind", "subprocess.Popen", "kind"),
     "output selector below": (SKETCH + "kind", "OutputSelector", "kind"),
-    "copy above dense rows": (SKETCH + "kind", "CopySelector", "kind"),
     "more active than there are": (SKETCH + "arguments/n_active", 40, "n_active"),
     "no active": (SKETCH + "arguments/n_active", 0, "n_active"),
     "rank": (SKETCH + "arguments/rank", 7, "shape"),

@@ -7,6 +7,8 @@ cdef void preactivations(const LayerView* layer, Row x, const int32_t* active, i
                          float* out) noexcept nogil
 cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
                   const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil
+cdef void activate_block(const LayerView* layer, const RowsView* out, Py_ssize_t first,
+                         int n) noexcept nogil
 cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
                    const RowsView* below, float* out, Activation activation,
                    Py_ssize_t first, int n) noexcept nogil

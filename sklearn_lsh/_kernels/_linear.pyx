@@ -72,7 +72,8 @@ cdef void preactivations(const LayerView* layer, Row x, const int32_t* active, i
     for s in range(n_active):
         j = active[s] if active != NULL else s
         if active != NULL and s + AHEAD < n_active:
-            lsh_prefetch(layer.W + active[s + AHEAD] * layer.stride, layer.n_in, 0, 1, x.length)
+            lsh_prefetch(layer.W + active[s + AHEAD] * layer.stride, layer.n_in, 0, layer.n_in,
+                         x.length)
         out[s] = dot(layer.W + j * layer.stride, x) + layer.b[j]
 
 
@@ -106,18 +107,16 @@ cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept n
 
 
 cdef void forward_by_input(const LayerView* layer, Row x, float* out) noexcept nogil:
-    """Activations of every neuron for one row, of a layer stored by inputs."""
+    """Pre-activations of every neuron for one row, of a layer stored by inputs."""
     cdef int32_t k
     cdef int j
     for j in range(layer.n_out):
         out[j] = layer.b[j]
     for k in range(n_stored(&x)):
         if k + AHEAD < x.length and x.indices != NULL:
-            lsh_prefetch(layer.W + x.indices[k + AHEAD] * layer.stride, layer.n_out, 0, 1,
-                         layer.n_out)
+            lsh_prefetch(layer.W + x.indices[k + AHEAD] * layer.stride, layer.n_out, 0,
+                         layer.n_out, layer.n_out)
         lsh_axpy(out, x.values[k], layer.W + column_at(&x, k) * layer.stride, layer.n_out)
-    for j in range(layer.n_out):
-        out[j] = activate(layer.activation, out[j])
 
 
 cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs, Py_ssize_t block,
@@ -128,11 +127,11 @@ cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs
 
 cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
                   const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil:
-    """Outputs of the rows [first, first + n)."""
+    """Pre-activations of the rows [first, first + n); outputs where all neurons are expected."""
     cdef Run run
     cdef int32_t r
     cdef Py_ssize_t row, at, block = first // pairs.block
-    cdef int p
+    cdef int p, share
     cdef float z, bias
     cdef const float* w
     cdef const float* coming
@@ -148,17 +147,32 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
         run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
         coming = next_weights(layer, pairs, block, r)
+        share = (layer.n_in + run.n - 1) // run.n
         bias = layer.b[run.neuron]
         for p in range(run.n):
             row = run.rows[p]
-            lsh_prefetch(coming, layer.n_in, p, run.n, inputs.length[row])
+            lsh_prefetch(coming, layer.n_in, p, share, inputs.length[row])
             at = inputs.start[row]
             if inputs.indices == NULL:
                 lsh_dot(w, inputs.values + at, inputs.lines + at // LINE, inputs.n_lines[row],
                         layer.n_in, &z)
             else:
                 lsh_gather_dot(w, inputs.indices + at, inputs.values + at, inputs.length[row], &z)
-            out.values[out.start[row] + slot(run, p)] = activate(layer.activation, z + bias)
+            out.values[out.start[row] + slot(run, p)] = z + bias
+
+
+cdef void activate_block(const LayerView* layer, const RowsView* out, Py_ssize_t first,
+                         int n) noexcept nogil:
+    """Make the pre-activations of the rows [first, first + n) outputs."""
+    cdef Py_ssize_t row
+    cdef int s
+    cdef float* z
+    if layer.selector.kind == EXPECTED or layer.activation == IDENTITY:
+        return
+    for row in range(first, first + n):
+        z = out.values + out.start[row]
+        for s in range(out.length[row]):
+            z[s] = activate(layer.activation, z[s])
 
 
 cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
@@ -172,7 +186,7 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
     cdef Row x
     cdef Py_ssize_t row, at, block = first // pairs.block
     cdef int32_t r, k
-    cdef int p
+    cdef int p, share
     cdef float d
     cdef const float* w
     cdef const float* coming
@@ -183,9 +197,10 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
         run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
         coming = next_weights(layer, pairs, block, r)
+        share = (layer.n_in + run.n - 1) // run.n
         for p in range(run.n):
             row = run.rows[p]
-            lsh_prefetch(coming, layer.n_in, p, run.n, below.length[row])
+            lsh_prefetch(coming, layer.n_in, p, share, below.length[row])
             d = deltas.values[deltas.start[row] + slot(run, p)]
             at = below.start[row]
             if d == 0:

@@ -5,7 +5,8 @@ from sklearn_lsh._kernels._views cimport LayerView, Pairs, RowsView, Scratch
 
 cdef enum:
     MAX_LAYERS = 64
-    COUNTS = 3                          # per layer: weights used, neurons ranked, entries projected
+    # Per layer: weights used, neurons ranked, entries projected, weights of neurons not kept.
+    COUNTS = 4
 
 
 cdef struct Net:

@@ -8,10 +8,10 @@ from libc.string cimport memcpy
 
 import numpy as np
 
-from sklearn_lsh._kernels._linear cimport backward, forward
+from sklearn_lsh._kernels._linear cimport activate_block, backward, forward
 from sklearn_lsh._kernels._loss cimport SOFTMAX, loss_row
 from sklearn_lsh._kernels._pairs cimport group
-from sklearn_lsh._kernels._select cimport select, share_labels
+from sklearn_lsh._kernels._select cimport keep_strongest, select, share_labels
 from sklearn_lsh._kernels._views cimport (
     LINE, Labels, LayerView, Row, RowsView, Scratch, layer_view, n_stored, pairs_view, row_at,
     rows_view, scratch_views,
@@ -119,6 +119,11 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, const Labels* l
                    counts + COUNTS * depth + 1)
         group(&net.pairs[depth], out, first, n, scratch)
         forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n)
+        if net.layers[depth].selector.n_shortlisted > net.layers[depth].selector.n_active:
+            keep_strongest(&net.layers[depth].selector, inputs, out, first, n, scratch,
+                           counts + COUNTS * depth + 3)
+            group(&net.pairs[depth], out, first, n, scratch)
+        activate_block(&net.layers[depth], out, first, n)
         for row in range(first, first + n):
             x = row_at(inputs, row)
             counts[COUNTS * depth] += <int64_t> n_stored(&x) * out.length[row]
@@ -162,8 +167,9 @@ cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, 
 def run(layers, inputs, workspace):
     """Outputs of a batch: fills the first rows of workspace.inputs, outputs and pairs.
 
-    Returns counts, int64 (n_layers, 3): weights used (entries of a row times its active neurons),
-    neurons ranked, entries of the inputs projected; all summed over the batch.
+    Returns counts, int64 (n_layers, 4): weights used (entries of a row times its active neurons),
+    neurons ranked, entries of the inputs projected, weights used of shortlisted neurons that were
+    not kept; all summed over the batch.
     """
     cdef Net net
     cdef int n_threads = workspace.n_threads, n = len(layers)

@@ -1,10 +1,13 @@
 from libc.stdint cimport int64_t
 
-from sklearn_lsh._kernels._views cimport Labels, LayerView, RowsView, Scratch
+from sklearn_lsh._kernels._views cimport Labels, LayerView, RowsView, Scratch, SelectorView
 
 
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* out,
                  Py_ssize_t first, int n, const Labels* labels, Scratch* scratch,
                  int64_t* counts) noexcept nogil
+cdef void keep_strongest(const SelectorView* selector, const RowsView* inputs, const RowsView* out,
+                         Py_ssize_t first, int n, Scratch* scratch,
+                         int64_t* dropped) noexcept nogil
 cdef int share_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out, int most,
                       Scratch* scratch) noexcept nogil

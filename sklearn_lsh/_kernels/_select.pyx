@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    COPY, PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, Labels, LayerView, Row, RowsView, Scratch,
+    PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, Labels, LayerView, Row, RowsView, Scratch,
     SelectorView, column_at, n_stored, row_at,
 )
 
@@ -16,8 +16,6 @@ cdef extern from "products.h" nogil:
     void lsh_project(const float*, const int32_t*, const int32_t*, int, int, const float*, int,
                      float*, int32_t*, float*, int*)
     void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
-    void lsh_prefetch(const float*, int, int, int, int)
-    void lsh_score_sparse(const uint32_t*, const int32_t*, const float*, int, const float*, float*)
 
 cdef extern from "selection.h" nogil:
     void lsh_detect()
@@ -147,26 +145,6 @@ cdef void score_candidates(const LayerView* layer, Row x, const float* q, const 
             scores[s + t] = z[t] + selector.offsets[ids[s + t]]
 
 
-cdef void score_copy(const LayerView* layer, const RowsView* inputs, Py_ssize_t first, int n,
-                     Scratch* scratch) noexcept nogil:
-    """Scores of n rows by the copy of the weights, a panel of neurons at a time for all rows."""
-    cdef const SelectorView* selector = &layer.selector
-    cdef int n_panels = (selector.n_out + PANEL - 1) // PANEL, panel, e
-    cdef int64_t size = <int64_t> layer.n_in * (PANEL // 2)
-    cdef const uint32_t* words
-    cdef Row x
-    for panel in range(n_panels):
-        words = selector.halves + panel * size
-        for e in range(n):
-            x = row_at(inputs, first + e)
-            if panel + 1 < n_panels:
-                # Rows pick their lines at random; the next panel comes in order meanwhile.
-                lsh_prefetch(<const float*> (words + size), <int> size, e, n, <int> size)
-            lsh_score_sparse(words, x.indices, x.values, x.length,
-                             selector.offsets + panel * PANEL,
-                             scratch.scores + e * scratch.stride + panel * PANEL)
-
-
 cdef inline float uniform(uint64_t seed, uint64_t i) noexcept nogil:
     """Number i of a random sequence in (0, 1) (splitmix64)."""
     cdef uint64_t z = seed + (i + 1) * <uint64_t> 0x9E3779B97F4A7C15
@@ -248,9 +226,9 @@ cdef int add_labels(const SelectorView* selector, const int32_t* found, int coun
 
 cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, Scratch* scratch,
                    int32_t* active, int64_t* counts) noexcept nogil:
-    """Write one row's sorted active set from its scores, or its query; return its size."""
+    """Write one row's sorted shortlist from its scores, or its query; return its size."""
     cdef const SelectorView* selector = &layer.selector
-    cdef int n = selector.n_out, k = selector.n_active, s, count
+    cdef int n = selector.n_out, k = selector.n_shortlisted, s, count
     cdef int32_t* chosen = scratch.positions
     if selector.kind == TOPK:
         preactivations(layer, x, NULL, n, scores)
@@ -275,7 +253,7 @@ cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, S
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* out,
                  Py_ssize_t first, int n, const Labels* labels, Scratch* scratch,
                  int64_t* counts) noexcept nogil:
-    """Active sets of the rows [first, first + n).
+    """Active sets of the rows [first, first + n), or what `keep_strongest` is to choose them from.
 
     labels : NULL, or what they have to hold besides.
     Adds to counts: neurons that were scored, entries of the inputs that went into queries.
@@ -300,9 +278,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                             selector.directions, r, scratch.queries + e * r, scratch.kept,
                             scratch.packed, &projected)
             counts[1] += projected
-        if selector.kind == COPY:
-            score_copy(layer, inputs, first + at, size, scratch)
-        elif selector.kind == SKETCH:
+        if selector.kind == SKETCH:
             for panel in range((selector.n_out + PANEL - 1) // PANEL):
                 for e in range(0, size, 2):
                     # Two rows at a time; a last one alone is scored twice over.
@@ -322,3 +298,33 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                 out.length[row] = add_labels(
                     selector, scratch.positions, out.length[row], labels, at + e,
                     labels.corrections + out.start[row], active)
+
+
+cdef void keep_strongest(const SelectorView* selector, const RowsView* inputs, const RowsView* out,
+                         Py_ssize_t first, int n, Scratch* scratch,
+                         int64_t* dropped) noexcept nogil:
+    """Leave of the shortlists of the rows [first, first + n) the active sets.
+
+    out : pre-activations. Adds the weights of those that are not kept.
+    """
+    cdef Py_ssize_t row
+    cdef Row x
+    cdef int s, t, size, count
+    cdef int32_t* ids
+    cdef float* z
+    for row in range(first, first + n):
+        size = out.length[row]
+        if size <= selector.n_active:
+            continue
+        ids = out.indices + out.start[row]
+        z = out.values + out.start[row]
+        for s in range(size):
+            scratch.scores[s] = fabsf(z[s]) if selector.by_magnitude else z[s]
+        count = top_k(scratch.scores, size, selector.n_active, scratch.positions, scratch)
+        for s in range(count):
+            t = scratch.positions[s]
+            ids[s] = ids[t]
+            z[s] = z[t]
+        out.length[row] = count
+        x = row_at(inputs, row)
+        dropped[0] += <int64_t> n_stored(&x) * (size - count)

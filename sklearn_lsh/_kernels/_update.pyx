@@ -73,12 +73,12 @@ cdef inline Weights biases_of(const LayerView* layer, int32_t j, int n) noexcept
     return row
 
 
-cdef inline void prefetch_share(Weights row, int p, int n_shares, int32_t n_reads) noexcept nogil:
-    """Ask for share p of a row, of which n_reads will be read."""
-    lsh_prefetch(row.w, row.n, p, n_shares, n_reads)
-    lsh_prefetch(row.s0, row.n, p, n_shares, n_reads)
+cdef inline void prefetch_share(Weights row, int p, int share, int32_t n_reads) noexcept nogil:
+    """Ask for part p of a row, `share` entries, of all of which n_reads will be read."""
+    lsh_prefetch(row.w, row.n, p, share, n_reads)
+    lsh_prefetch(row.s0, row.n, p, share, n_reads)
     if row.s1 != NULL:
-        lsh_prefetch(row.s1, row.n, p, n_shares, n_reads)
+        lsh_prefetch(row.s1, row.n, p, share, n_reads)
 
 
 cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32_t* examples,
@@ -89,7 +89,7 @@ cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32
     Touched are, of sparse rows, the entries stored; of dense ones, the lines that are not left out.
     coming : the weights after these, which are asked for meanwhile.
     """
-    cdef int n = target.n, n_lines = 0, p, k
+    cdef int n = target.n, n_lines = 0, share = (n + n_pairs - 1) // n_pairs, p, k
     cdef int32_t c
     cdef const int32_t* lines
     cdef float* g = scratch.packed
@@ -98,7 +98,7 @@ cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32
     cdef const int32_t* touched = listed
     cdef Row row = row_at(x, examples[0])
     if n_pairs == 1:
-        prefetch_share(coming, 0, 1, row.length)
+        prefetch_share(coming, 0, n, row.length)
         lsh_scaled(factors[0], scale, row.values, n_stored(&row), g)
     if x.indices == NULL:
         lines = row.lines
@@ -106,7 +106,7 @@ cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32
         if n_pairs > 1:
             for p in range(n_pairs):
                 row = row_at(x, examples[p])
-                prefetch_share(coming, p, n_pairs, row.length)
+                prefetch_share(coming, p, share, row.length)
                 lsh_sum(scratch.sums, factors[p], row.values, row.lines, row.n_lines, n)
             lsh_take_sums(scratch.sums, scale, n, g, listed, &n_lines)
             lines = listed
@@ -120,7 +120,7 @@ cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32
         n = 0
         for p in range(n_pairs):
             row = row_at(x, examples[p])
-            prefetch_share(coming, p, n_pairs, row.length)
+            prefetch_share(coming, p, share, row.length)
             lsh_scatter(scratch.sums, factors[p], row.indices, row.values, row.length, listed, &n)
         for k in range(n):
             c = listed[k]

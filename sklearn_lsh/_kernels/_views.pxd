@@ -1,6 +1,6 @@
 # The C side of the nouns: plain structs over the arrays of Rows, Layer, Selector and Workspace.
 # A view borrows; the Python object must outlive it.
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 
 cdef enum:
@@ -12,7 +12,7 @@ cdef enum Activation:
     RELU, LEAKY_RELU, TANH, LOGISTIC, IDENTITY
 
 cdef enum SelectorKind:
-    DENSE, TOPK, SKETCH, TABLES, SAMPLED, EXPECTED, COPY
+    DENSE, TOPK, SKETCH, TABLES, SAMPLED, EXPECTED
 
 cdef enum OptimizerKind:
     ADAM, SGD, ADAGRAD
@@ -40,6 +40,7 @@ cdef struct SelectorView:
     SelectorKind kind
     int32_t n_out
     int32_t n_active
+    int32_t n_shortlisted               # kept by their scores; by pre-activation, n_active of them
     bint by_magnitude                   # rank by |score|: activations that respond to both signs
     bint adaptive                       # SAMPLED, EXPECTED: the likelier, the larger
     uint64_t draw                       # SAMPLED: which of its random sets
@@ -52,7 +53,6 @@ cdef struct SelectorView:
     const float* plane_values
     # sketch of every neuron: score_j = sketch_j . q + offset_j
     const float* panels                 # SKETCH: (n_panels, rank, PANEL)
-    const uint32_t* halves              # COPY: (n_panels, n_in, PANEL / 2), two weights in each
     const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
     const float* offsets                # (n_panels * PANEL,) padded with 0
     const float* log_chance             # (n_out,) of being among a batch's labels; NULL: none are

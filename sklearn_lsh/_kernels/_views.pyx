@@ -54,6 +54,7 @@ cdef SelectorView selector_view(selector) except *:
     view.kind = selector.kind
     view.n_out = selector.n_out
     view.n_active = selector.n_active
+    view.n_shortlisted = selector.n_shortlisted
     view.by_magnitude = selector.by_magnitude
     view.adaptive = selector.adaptive
     view.draw = selector.draw
@@ -61,7 +62,6 @@ cdef SelectorView selector_view(selector) except *:
     view.rank = selector.rank
     view.directions = floats(selector.directions)
     view.panels = floats(selector.panels)
-    view.halves = <uint32_t*> data(selector.halves, b"u", 4)
     view.rows = floats(selector.rows)
     view.offsets = floats(selector.offsets)
     view.plane_start = ints(selector.plane_start)

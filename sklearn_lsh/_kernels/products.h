@@ -119,47 +119,28 @@ LSH_KERNEL(lsh_score,
         }
 })
 
-/* out[t] = start[t] + sum_k x[k] panel[ids[k]][t], t = 0..31; in the panel, word 8 g + i holds the
- * halves of 16 g + i and 16 g + 8 + i */
-LSH_KERNEL(lsh_score_sparse,
-    (const uint32_t *LSH_RESTRICT panel, const int32_t *LSH_RESTRICT ids,
-     const float *LSH_RESTRICT x, int n, const float *LSH_RESTRICT start, float *LSH_RESTRICT out),
-    (panel, ids, x, n, start, out), {
-    lsh_f8 even[4] = {0};
-    lsh_f8 odd[4] = {0};
-    for (int k = 0; k < n; k += 2) {
-        const int last = k + 1 < n ? k + 1 : k;
-        const float a0 = x[k], a1 = k + 1 < n ? x[last] : 0;
-        const uint32_t *LSH_RESTRICT p0 = panel + 16 * (int64_t)ids[k];
-        const uint32_t *LSH_RESTRICT p1 = panel + 16 * (int64_t)ids[last];
-        LSH_ADD16H(even[0], even[1], a0, p0); LSH_ADD16H(even[2], even[3], a0, p0 + 8);
-        LSH_ADD16H(odd[0], odd[1], a1, p1); LSH_ADD16H(odd[2], odd[3], a1, p1 + 8);
+/* So many columns of `lsh_project` at a time, from registers. */
+#define LSH_PROJECT(width)                                                                        \
+    for (; t + (width) <= r; t += (width)) {                                                      \
+        lsh_f8 even[(width) / 8] = {0};                                                           \
+        lsh_f8 odd[(width) / 8] = {0};                                                            \
+        for (int k = 0; k < count; k += 2) {                                                      \
+            const int last = k + 1 < count ? k + 1 : k;                                           \
+            const float a0 = x[k], a1 = k + 1 < count ? x[last] : 0;                              \
+            const float *LSH_RESTRICT row0 = rows + (int64_t)ids[k] * r + t;                      \
+            const float *LSH_RESTRICT row1 = rows + (int64_t)ids[last] * r + t;                   \
+            LSH_UNROLL                                                                            \
+            for (int c = 0; c < (width) / 8; c++) {                                               \
+                LSH_ADD8(even[c], a0, row0 + 8 * c);                                              \
+                LSH_ADD8(odd[c], a1, row1 + 8 * c);                                               \
+            }                                                                                     \
+        }                                                                                         \
+        LSH_UNROLL                                                                                \
+        for (int c = 0; c < (width) / 8; c++) {                                                   \
+            LSH_PLUS8(even[c], odd[c]);                                                           \
+            for (int i = 0; i < 8; i++) q[t + 8 * c + i] = LSH_LANE(even[c], i);                  \
+        }                                                                                         \
     }
-    LSH_UNROLL
-    for (int t = 0; t < 4; t++) {
-        LSH_PLUS8(even[t], odd[t]);
-        for (int i = 0; i < 8; i++) out[8 * t + i] = LSH_LANE(even[t], i) + start[8 * t + i];
-    }
-})
-
-/* Eight columns of up to 32 rows, made eight rows of such a panel; missing ones are zero. */
-LSH_KERNEL(lsh_halve_columns,
-    (const float *LSH_RESTRICT rows, int64_t stride, int n_rows, uint32_t *LSH_RESTRICT panel),
-    (rows, stride, n_rows, panel), {
-    static const float zeros[LSH_LINE];
-    uint32_t words[8][LSH_LINE];
-    for (int g = 0; g < 2; g++) {
-        for (int i = 0; i < 8; i++) {
-            const int j = 16 * g + i;
-            const float *low = j < n_rows ? rows + j * stride : zeros;
-            const float *high = j + 8 < n_rows ? rows + (j + 8) * stride : zeros;
-            LSH_SIMD(omp simd)
-            for (int k = 0; k < LSH_LINE; k++) words[i][k] = lsh_halves(low[k], high[k]);
-        }
-        for (int k = 0; k < LSH_LINE; k++)
-            for (int i = 0; i < 8; i++) panel[16 * k + 8 * g + i] = words[i][k];
-    }
-})
 
 /* q[0..r) = sum over the entries x[k] of x[k] * rows[id_k * r + 0..r). Of a dense row, by lines, the
  * columns and values that are not zero are listed first. Gives the number of entries used. */
@@ -186,18 +167,7 @@ LSH_KERNEL(lsh_project,
         ids = columns;
         x = values;
     }
-    for (; t + 32 <= r; t += 32) {
-        lsh_f8 sum[4] = {0};
-        for (int k = 0; k < count; k++) {
-            const float a = x[k];
-            const float *LSH_RESTRICT row = rows + (int64_t)ids[k] * r + t;
-            LSH_UNROLL
-            for (int c = 0; c < 4; c++) LSH_ADD8(sum[c], a, row + 8 * c);
-        }
-        LSH_UNROLL
-        for (int c = 0; c < 4; c++)
-            for (int i = 0; i < 8; i++) q[t + 8 * c + i] = LSH_LANE(sum[c], i);
-    }
+    LSH_PROJECT(24) LSH_PROJECT(8)
     for (int c = t; c < r; c++) q[c] = 0;
     for (int k = 0; k < count && t < r; k++) {
         const float *LSH_RESTRICT row = rows + (int64_t)ids[k] * r;

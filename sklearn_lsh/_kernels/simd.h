@@ -47,15 +47,11 @@ static void lsh_detect(void) {}
 /* Sums that stay in registers: plain arrays do not, whatever a compiler unrolls. */
 #if defined(__GNUC__)
 typedef float lsh_f8 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef uint32_t lsh_u8 __attribute__((vector_size(32), aligned(4), may_alias));
 #define LSH_ADD8(sum, a, x) ((sum) += (a) * *(const lsh_f8 *)(x))
 #define LSH_ADD8V(sum, w, x) ((sum) += *(const lsh_f8 *)(w) * *(const lsh_f8 *)(x))
 #define LSH_ADD8G(sum, w, i, x)                                                                   \
     ((sum) += (lsh_f8){(w)[(i)[0]], (w)[(i)[1]], (w)[(i)[2]], (w)[(i)[3]], (w)[(i)[4]],          \
                        (w)[(i)[5]], (w)[(i)[6]], (w)[(i)[7]]} * *(const lsh_f8 *)(x))
-#define LSH_ADD16H(low, high, a, x)                                                               \
-    ((low) += (a) * (lsh_f8)(*(const lsh_u8 *)(x) << 16),                                         \
-     (high) += (a) * (lsh_f8)(*(const lsh_u8 *)(x) & 0xffff0000u))
 #define LSH_PLUS8(sum, other) ((sum) += (other))
 #define LSH_LANE(sum, t) ((sum)[t])
 #define LSH_UNROLL _Pragma("GCC unroll 8")
@@ -65,38 +61,15 @@ typedef struct { float lane[8]; } lsh_f8;
 #define LSH_ADD8(sum, a, x) do LSH_EACH8 (sum).lane[i_] += (a) * (x)[i_]; while (0)
 #define LSH_ADD8V(sum, w, x) do LSH_EACH8 (sum).lane[i_] += (w)[i_] * (x)[i_]; while (0)
 #define LSH_ADD8G(sum, w, i, x) do LSH_EACH8 (sum).lane[i_] += (w)[(i)[i_]] * (x)[i_]; while (0)
-#define LSH_ADD16H(low, high, a, x)                                                               \
-    do LSH_EACH8 {                                                                                \
-        (low).lane[i_] += (a) * lsh_float((x)[i_] << 16);                                         \
-        (high).lane[i_] += (a) * lsh_float((x)[i_] & 0xffff0000u);                                \
-    } while (0)
 #define LSH_PLUS8(sum, other) do LSH_EACH8 (sum).lane[i_] += (other).lane[i_]; while (0)
 #define LSH_LANE(sum, t) ((sum).lane[t])
 #define LSH_UNROLL
 #endif
 
-static inline uint32_t lsh_bits(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-static inline float lsh_float(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-/* Two floats in a word: the upper halves of their bits, rounded (bfloat16). */
-static inline uint32_t lsh_halves(float low, float high) {
-    const uint32_t a = lsh_bits(low), b = lsh_bits(high);
-    return (a + 0x7fff + (a >> 16 & 1)) >> 16 | ((b + 0x7fff + (b >> 16 & 1)) & 0xffff0000u);
-}
-
-/* Ask for one of n_parts parts of a row of n floats that is about to be read through index lists, if the
- * n_reads entries are most of the part's cache lines. A whole row at once would stop the work at hand. */
-static inline void lsh_prefetch(const float *row, int n, int part, int n_parts, int n_reads) {
+/* Ask for a part of a row of n floats, `share` of them, that is about to be read through index lists, if
+ * the n_reads entries are most of the part's cache lines. A whole row at once would stop the work at hand. */
+static inline void lsh_prefetch(const float *row, int n, int part, int share, int n_reads) {
 #if defined(__GNUC__)
-    const int share = (n + n_parts - 1) / n_parts;
     const int64_t end = (part + (int64_t)1) * share;
     if ((int64_t)n_reads * 16 > share)
         for (int64_t k = (int64_t)part * share; k < (end < n ? end : n); k += 16)
