@@ -4,7 +4,17 @@ import os
 from contextlib import contextmanager
 from threading import Lock
 
-from threadpoolctl import threadpool_limits
+import threadpoolctl
+
+
+def free_control():
+    """Let any thread set the number of OpenBLAS's threads.
+
+    From threadpoolctl 3.8 on the first that has done so is the only one that can.
+    """
+    openblas = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(openblas, "clear_controlling_thread"):
+        openblas.clear_controlling_thread(force=True)
 
 
 class Limit:
@@ -25,15 +35,18 @@ class Limit:
         try:
             with self.lock:
                 if not self.holders:
-                    self.limits = threadpool_limits(1, user_api="blas")
+                    free_control()
+                    self.limits = threadpoolctl.threadpool_limits(1, user_api="blas")
                 self.holders.add(holder)
             yield
         finally:
             with self.lock:
                 self.holders.discard(holder)
                 if not self.holders and self.limits is not None:
+                    free_control()
                     self.limits.restore_original_limits()
                     self.limits = None
+                    free_control()
 
 
 LIMIT = Limit()
