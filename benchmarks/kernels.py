@@ -65,11 +65,23 @@ def measure(model, X, y):
         met = used + dropped
         yield name, seconds[depth], 4 * scored + line * met, 2 * (met + scored)
     used, touched = counts[:, 0], touched.sum()
+    print(contents(X[:BATCH], layers, used, touched, workspace))
     # Down, the weights of each pair; in the update, its inputs, and weights and two moments, read
     # and written.
     n_bytes = 64 * used[1:].sum() + 4 * used[0] + 8 * used[1:].sum() + 24 * touched
     n_flop = 2 * used[1:].sum() + 2 * used.sum() + 14 * touched
     yield "loss, backward, update, all layers", seconds[-1], n_bytes, n_flop
+
+
+def contents(X, layers, used, touched, workspace):
+    """What the bytes of a row go by."""
+    pairs = workspace.pairs[: len(layers) - 1]
+    held = " and ".join(f"{p.n_runs.mean():.0f}" for p in pairs)
+    return (
+        f"of a row, {np.count_nonzero(X) / BATCH:.0f} pixels are not zero and "
+        f"{used[0] / BATCH / layers[0].selector.n_active:.0f} lie on lines that are not blank; a "
+        f"block of {pairs[0].block} rows holds {held} neurons; a batch touches {touched} weights\n"
+    )
 
 
 def shape(layer):
