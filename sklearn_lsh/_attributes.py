@@ -134,7 +134,7 @@ def _(selector: SketchSelector):
     return attributes.dispatch(Selector)(selector) | {
         "coordinates": part(selector.coordinates),
         "directions": array(FLOAT, selector.n_in, selector.rank),
-        "panels": like(selector.panels), "offsets": like(selector.offsets),
+        "panels": like(selector.panels), "offsets": like(selector.offsets), "shortlists": flag,
     }  # fmt: skip
 
 
@@ -151,6 +151,7 @@ def _(selector: TableSelector):
     if selector.rows is not None:
         checks["directions"] = array(FLOAT, selector.n_in, selector.rank)
         checks |= {"rows": like(selector.rows), "offsets": like(selector.offsets)}
+        checks["shortlists"] = flag
     if selector.mips:
         checks["largest"] = array(FLOAT)
     return attributes.dispatch(Selector)(selector) | checks

@@ -195,7 +195,11 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             mips=est.mips,
             **counts,
         )
-        by_input = not layers and sparse and selector.is_dense
+        from_csr = not layers and sparse
+        if from_csr and selector.shortlists:
+            # An exact choice leaves too many neurons untrained there (docs/design.md, Selectors).
+            selector.shortlists = False
+        by_input = from_csr and selector.is_dense
         # The output's bound, too, goes by the activation below, as in scikit-learn.
         factor = 2.0 if activation == "logistic" else 6.0
         layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input, factor))

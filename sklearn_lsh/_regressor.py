@@ -102,7 +102,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         - 'sketch': the largest pre-activations of a shortlist, which is half as many neurons more,
           those of the largest low-rank approximations.
         - 'lsh': candidates come out of hash tables of the neurons; the shortlist is of those among
-          them.
+          them. A first layer over CSR data has none: the best approximations are kept.
         - 'auto': the quickest of 'dense', 'topk', 'sketch' and 'lsh' by a model of their time; its
           tables are k-means cells sized by the layer, whatever `hash_function`, `n_hashes`,
           `n_tables`, `n_probes` and `mips` say.

@@ -17,11 +17,6 @@ from sklearn_lsh._workspace import PANEL
 SHORTLISTED_PER_ACTIVE = 1.5
 
 
-def shortlisted(n_active, n_scored):
-    """Neurons whose pre-activations are computed to find the n_active of largest."""
-    return min(ceil(SHORTLISTED_PER_ACTIVE * n_active), n_scored)
-
-
 class Selector:
     """What the kernels read; a subclass fills in what it uses.
 
@@ -33,9 +28,16 @@ class Selector:
         Neurons kept per example.
     by_magnitude : bool
         Rank by the absolute pre-activation.
+
+    Attributes
+    ----------
+    shortlists : bool
+        Whether of more neurons, those of the best scores, the ones to keep are told by their
+        pre-activations.
     """
 
     is_dense = False
+    shortlists = False
     learns = False  # whether it looks at the layer's inputs
     stale = True  # whether all codes have to be computed anew
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
@@ -56,8 +58,10 @@ class Selector:
 
     @property
     def n_shortlisted(self):
-        """Neurons of the best scores, of which those of the best pre-activations are kept."""
-        return self.n_active
+        """Neurons that are kept by their scores."""
+        if not self.shortlists:
+            return self.n_active
+        return min(ceil(SHORTLISTED_PER_ACTIVE * self.n_active), self.n_ranked)
 
     @property
     def most_active(self):
@@ -191,6 +195,7 @@ class SketchSelector(Selector):
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed):
         super().__init__(n_in, n_out, n_active, by_magnitude)
         self.rank = rank
+        self.shortlists = True
         self.coordinates = Coordinates(n_in, rank, seed)
         self.mean = self.coordinates.mean
         n_panels = -(-n_out // PANEL)
@@ -220,7 +225,3 @@ class SketchSelector(Selector):
 
     def ranking_cost(self, n_projected, n_rows, n_ranked):
         return (n_projected + n_ranked) * self.rank
-
-    @property
-    def n_shortlisted(self):
-        return shortlisted(self.n_active, self.n_out)

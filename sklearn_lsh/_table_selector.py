@@ -7,7 +7,7 @@ from sklearn_lsh._coordinates import Coordinates, RawCoordinates
 from sklearn_lsh._costs import FILE, SKETCH
 from sklearn_lsh._hashing import HASH_FAMILIES, probe_sets
 from sklearn_lsh._kernels import _tables
-from sklearn_lsh._selectors import Selector, shortlisted
+from sklearn_lsh._selectors import Selector
 
 # Of the bucket offsets of a layer, at most.
 MAX_TABLE_BYTES = 2**28
@@ -48,6 +48,7 @@ class TableSelector(Selector):
         # Entries of the hyperplanes that take part in a product.
         planes = self.family.hyperplanes
         self.n_entries = np.count_nonzero(planes) if self.family.sparse else planes.size
+        self.shortlists = rank is not None
         if rank is not None:
             self.rows = np.zeros((n_out, rank), dtype=np.float32)
             self.offsets = np.zeros(n_out, dtype=np.float32)
@@ -171,12 +172,6 @@ class TableSelector(Selector):
 
     def refresh_time(self, n_neurons):
         return SKETCH * self.update_cost(n_neurons) + FILE * self.n_tables * self.n_out
-
-    @property
-    def n_shortlisted(self):
-        if self.rows is None:
-            return self.n_active
-        return shortlisted(self.n_active, self.n_candidates)
 
     def query_cost(self, n_projected, n_rows):
         if self.rows is None:

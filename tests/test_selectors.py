@@ -189,6 +189,16 @@ def test_second_layers_follow_any_first(below):
     assert est.fit(X / 16, y).score(X / 16, y) > 0.9
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("selector", ["sketch", "lsh"])
+def test_first_layers_over_csr_data_have_no_shortlist(selector):
+    X, y = load_digits(return_X_y=True)
+    for data, first in ((X, 45), (sp.csr_matrix(X), 30)):
+        est = LSHMLPClassifier((300, 300), selector=selector, density=0.1, max_iter=1)
+        layers = est.fit(data, y)._network.layers
+        assert [layer.selector.n_shortlisted for layer in layers] == [first, 45, 10]
+
+
 def test_auto_takes_more_than_it_gives_nowhere():
     order = ["dense", "topk", "sketch", "lsh"]
     choices = [
