@@ -161,7 +161,8 @@ def prediction_cost(est, X):
     dict of int
         - ``"forward"``: weights of hidden neurons used, summed over rows.
         - ``"hashing"``: turning inputs into buckets of hash tables.
-        - ``"ranking"``: scoring neurons to choose from.
+        - ``"ranking"``: scoring neurons to choose from, and pre-activations of those that are not
+          kept.
         - ``"output"``: weights of the output layer used.
         - ``"dense"``: what the same rows would cost with every neuron active; the others are parts
           of this network's cost, this one is not.

@@ -199,8 +199,8 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         - 'update': the same products, for the gradient, plus 10 ('adam') or 6 per touched weight
           for the step.
         - 'hashing': coordinates and hash values of the inputs.
-        - 'ranking': scores of the neurons that were compared; for 'sketch', coordinates of the
-          inputs as well.
+        - 'ranking': scores of the neurons that were compared, and pre-activations of those
+          shortlisted and not kept; for 'sketch', coordinates of the inputs as well.
         - 'refresh': following the inputs' directions and bringing neurons' coordinates and hash
           values up to date with the weights.
         - 'output': forward, backward and update of the output layer.

@@ -172,7 +172,9 @@ def test_names_and_fallbacks():
 
     assert name("sketch", 784, 1000, 50) == "SketchSelector"
     assert name("auto", 784, 1000, 50, n_entries=50) == "SketchSelector"
-    assert name("sketch", 20, 1000, 50) == "TopKSelector"  # 20 inputs need no 32 directions
+    # 32 directions of 64 inputs or neurons are not worth choosing.
+    assert name("sketch", 64, 1000, 50) == name("sketch", 784, 64, 5) == "TopKSelector"
+    assert name("sketch", 65, 1000, 50) == name("sketch", 784, 65, 5) == "SketchSelector"
     assert name("lsh", 784, 1000, 50) == name("lsh", 20, 1000, 50) == "TableSelector"
     assert name("lsh", 784, 1000, 1000) == "DenseSelector"
     assert name("auto", 784, 100, 5) == "DenseSelector"
