@@ -131,7 +131,7 @@ def width_section(store):
         for m, widths in sorted(shares)
     ]  # fmt: skip
     text = "## Width\n\nMNIST, one hidden layer, 100 neurons active, five epochs; medians of the "
-    text += "times, which include the start. Measured with 32 coordinates and no shortlists.\n\n"
+    text += "times, which include the start.\n\n"
     text += table(
         ["method", "width", "multiplications / dense (%)", "us / example, training",
          "us / example, prediction", "accuracy (%)", "recall (%)"], rows,
@@ -184,6 +184,12 @@ def write(store):
         "run yet. Methods and data: the head of that file.\n\n"
     )
     made = {json.dumps(r["environment"], sort_keys=True) for r in store.records.values()}
+    remarks = {
+        f"- {job['part']}, {job['method']}: {record['remark']}.\n"
+        for job, record in store.select()
+        if "remark" in record
+    }
+    text += "".join(sorted(remarks)) + "\n" * bool(remarks)
     for place in map(json.loads, sorted(made)):
         versions = ", ".join(f"{name} {version}" for name, version in place["versions"].items())
         text += f"- `{place['command']}`: {place['machine']}; {versions}\n"

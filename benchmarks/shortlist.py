@@ -15,8 +15,8 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from datasets import mnist
 from environment import environment
+from paper import load
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier
@@ -77,9 +77,8 @@ def main():
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    X, y, X_test, _ = mnist()
-    mean = X.mean(axis=0, dtype=np.float64).astype(np.float32)
-    X, X_test = X - mean, X_test[:N_ROWS] - mean
+    X, y, X_test, *_ = load("mnist")
+    X_test = X_test[:N_ROWS]
     results = {
         str(rank): [study(rank, options.epochs, s, X, y, X_test) for s in range(options.seeds)]
         for rank in RANKS

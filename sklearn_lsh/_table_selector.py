@@ -48,8 +48,8 @@ class TableSelector(Selector):
         # Entries of the hyperplanes that take part in a product.
         planes = self.family.hyperplanes
         self.n_entries = np.count_nonzero(planes) if self.family.sparse else planes.size
-        self.shortlists = rank is not None
         if rank is not None:
+            self.shortlists = True
             self.rows = np.zeros((n_out, rank), dtype=np.float32)
             self.offsets = np.zeros(n_out, dtype=np.float32)
 

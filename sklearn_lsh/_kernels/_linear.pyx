@@ -77,8 +77,8 @@ cdef void preactivations(const LayerView* layer, Row x, const int32_t* active, i
         out[s] = dot(layer.W + j * layer.stride, x) + layer.b[j]
 
 
-cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept nogil:
-    """Every neuron, times p_j = min(1, c s_j) with sum_j p_j = n_kept.
+cdef void expect(const LayerView* layer, float* out) noexcept nogil:
+    """Make all pre-activations outputs, times p_j = min(1, c s_j) with sum_j p_j = n_kept.
 
     s_j is the logistic function of the pre-activation, or 1: then p_j is the chance of being drawn;
     else close to it, since draws without replacement even chances out.
@@ -86,7 +86,6 @@ cdef void forward_expected(const LayerView* layer, Row x, float* out) noexcept n
     cdef int n = layer.n_out, j, n_sure = -1, count
     cdef float c = 0, s
     cdef double total
-    preactivations(layer, x, NULL, n, out)
     while True:
         # Those that are sure to be kept leave less for the others; few rounds settle it.
         count = 0
@@ -127,7 +126,7 @@ cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs
 
 cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
                   const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil:
-    """Pre-activations of the rows [first, first + n); outputs where all neurons are expected."""
+    """Pre-activations of the rows [first, first + n)."""
     cdef Run run
     cdef int32_t r
     cdef Py_ssize_t row, at, block = first // pairs.block
@@ -135,10 +134,6 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     cdef float z, bias
     cdef const float* w
     cdef const float* coming
-    if layer.selector.kind == EXPECTED:
-        for row in range(first, first + n):
-            forward_expected(layer, row_at(inputs, row), out.values + out.start[row])
-        return
     if layer.by_input:
         for row in range(first, first + n):
             forward_by_input(layer, row_at(inputs, row), out.values + out.start[row])
@@ -167,10 +162,11 @@ cdef void activate_block(const LayerView* layer, const RowsView* out, Py_ssize_t
     cdef Py_ssize_t row
     cdef int s
     cdef float* z
-    if layer.selector.kind == EXPECTED or layer.activation == IDENTITY:
-        return
     for row in range(first, first + n):
         z = out.values + out.start[row]
+        if layer.selector.kind == EXPECTED:
+            expect(layer, z)
+            continue
         for s in range(out.length[row]):
             z[s] = activate(layer.activation, z[s])
 
