@@ -53,7 +53,7 @@ FAMILIES = {
     "SimHash of raw weights (the paper)": {"selector": "lsh", "sketch_size": None, "n_hashes": 6,
                                            "n_tables": 5},
 }  # fmt: skip
-RATES = [3e-4, 1e-3, 3e-3]
+RATES = [1e-4, 3e-4, 1e-3, 3e-3]
 EPOCHS = {"mnist": 10, "convex": 20, "rectangles_images": 20, "mnist8m": 1}
 STREAM = 1_000_000
 LOADERS = {"mnist": mnist, "convex": convex, "rectangles_images": rectangles_images}

@@ -30,12 +30,13 @@ class Coordinates:
     """
 
     OVERSAMPLING = 2
-    # Neurons that are looked at to choose the coordinates, at least, if there are as many.
+    # Neurons that are looked at to choose the coordinates, if there are as many.
     SAMPLE = 500
 
     def __init__(self, n_in, rank, seed):
         self.n_in = n_in
         self.rank = rank
+        self.seed = seed
         self.inputs = Directions(n_in, min(self.OVERSAMPLING * rank, n_in), seed)
 
     @property
@@ -51,7 +52,11 @@ class Coordinates:
         """Choose the coordinates anew for the present weights; returns multiplications."""
         basis, mean = self.inputs.basis, self.inputs.mean
         spread = np.sqrt(self.inputs.variances)
-        W = layer.W[:: max(1, len(layer.W) // self.SAMPLE)]
+        W = layer.W
+        if len(W) > self.SAMPLE:
+            # At random: in a layer that starts as a copy, a stride meets few of the inputs.
+            rng = np.random.default_rng(self.seed)
+            W = W[np.sort(rng.choice(len(W), self.SAMPLE, replace=False))]
         responses = (W @ basis) * spread
         responses -= responses.mean(axis=0)
         squares, rotation = np.linalg.eigh(responses.T @ responses / len(W))

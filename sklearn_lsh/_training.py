@@ -173,7 +173,8 @@ def work_of_row(network, n_entries, sparse):
     work = 0.0
     for layer in network.layers:
         selector = layer.selector
-        work += 3 * per_entry(sparse) * n_entries * selector.n_active
+        dropped = selector.n_shortlisted - selector.n_active
+        work += per_entry(sparse) * n_entries * (3 * selector.n_active + dropped)
         work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
         n_entries, sparse = selector.n_active, not selector.is_dense
     return work
