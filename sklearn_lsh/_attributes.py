@@ -11,7 +11,7 @@ from sklearn_lsh._coordinates import Coordinates, RawCoordinates
 from sklearn_lsh._directions import Directions
 from sklearn_lsh._hashing import HashFamily
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam, Optimizer
-from sklearn_lsh._output_selector import MOST_SHARED, OutputSelector
+from sklearn_lsh._output_selector import OutputSelector
 from sklearn_lsh._schema import array, fields, flag, integer, number, optional
 from sklearn_lsh._selectors import (
     SampledSelector,
@@ -162,7 +162,7 @@ def _(selector: OutputSelector):
     n = selector.n_out
     return attributes.dispatch(TableSelector)(selector) | {
         "counts": array(DOUBLE, n), "n_seen": integer(), "log_chance": array(FLOAT, n),
-        "n_labels": integer(0, n), "most_shared": integer(0, min(MOST_SHARED, n)),
+        "most_shared": integer(0, n),
     }  # fmt: skip
 
 

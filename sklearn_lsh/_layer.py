@@ -59,9 +59,13 @@ class Layer:
         return self.stored.T if self.by_input else self.stored
 
     @classmethod
-    def glorot(cls, n_in, n_out, activation, selector, rng, by_input=False, factor=6.0):
-        """Uniform start of Glorot & Bengio (2010), drawn as scikit-learn draws it."""
-        bound = np.sqrt(factor / (n_in + n_out))
+    def glorot(cls, n_in, n_out, activation, selector, rng, by_input=False, factor=6.0,
+               fan_in=None):  # fmt: skip
+        """Uniform start of Glorot & Bengio (2010), drawn as scikit-learn draws it.
+
+        fan_in : inputs that a row has, if not n_in.
+        """
+        bound = np.sqrt(factor / ((fan_in or n_in) + n_out))
         layer = cls(aligned((n_in, n_out) if by_input else (n_out, n_in)), None, activation,
                     selector, by_input)  # fmt: skip
         together = max(1, 2**18 // n_out)  # a strided write for every input would take long

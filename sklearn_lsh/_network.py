@@ -110,16 +110,18 @@ class Network:
             pieces.append(workspace.outputs[n_layers - 1].take(slice(0, len(x))).to_matrix())
         return stack(pieces)
 
-    def refresh(self, spent, n_threads):
-        """Selectors follow the weights."""
+    def refresh(self, spent, n_threads, idle=True):
+        """Selectors follow the weights; `idle`: those too that only predictions ask."""
         for layer in self.layers:
-            spent["refresh"] += layer.selector.refresh(layer, n_threads)
+            if idle or layer.selector.trains:
+                spent["refresh"] += layer.selector.refresh(layer, n_threads)
 
-    def refresh_time(self, every_neuron=False):
+    def refresh_time(self, idle, every_neuron=False):
         """Nanoseconds of a refresh like the last one, or of all neurons, on one core, roughly."""
         return sum(
             s.refresh_time(s.n_out if every_neuron else s.n_refreshed)
             for s in (layer.selector for layer in self.layers)
+            if idle or s.trains
         )
 
     def learn(self, inputs, weight, memory, workspace, spent, streaming):

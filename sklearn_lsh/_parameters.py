@@ -18,7 +18,7 @@ from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
-from sklearn_lsh._selection import make_output_selector, make_selector
+from sklearn_lsh._selection import make_output_selector, make_selector, samples
 from sklearn_lsh._table_selector import MAX_TABLE_BYTES
 
 SELECTORS = {"auto", "lsh", "sketch", "topk", "dense", "dropout", "adaptive_dropout"}
@@ -202,7 +202,11 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
         by_input = from_csr and selector.is_dense
         # The output's bound, too, goes by the activation below, as in scikit-learn.
         factor = 2.0 if activation == "logistic" else 6.0
-        layers.append(Layer.glorot(n_in, n_out, activation, selector, rng, by_input, factor))
+        # Of very many features a row has few. Elsewhere weights start as in scikit-learn.
+        fan_in = n_entries if by_input and samples(est.sampled_output, n_outputs) else n_in
+        layers.append(
+            Layer.glorot(n_in, n_out, activation, selector, rng, by_input, factor, fan_in)
+        )
         if above_active_set and selector.learns:
             chained.append(layers[-1])
         n_in, n_entries, sparse = n_out, selector.n_active, not selector.is_dense

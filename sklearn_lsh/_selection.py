@@ -2,7 +2,7 @@
 
 from sklearn_lsh._costs import CANDIDATE, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._hashing import HASH_FAMILIES
-from sklearn_lsh._output_selector import STRONGEST, OutputSelector
+from sklearn_lsh._output_selector import FEWEST, OutputSelector
 from sklearn_lsh._selectors import (
     SHORTLISTED_PER_ACTIVE,
     DenseSelector,
@@ -49,11 +49,14 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitud
     return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
 
 
+def samples(sampled, n_out):
+    """Whether training takes few of the outputs; sampled : True, False or "auto"."""
+    return n_out > (FEW_LABELS if sampled == "auto" else FEWEST) and bool(sampled)
+
+
 def make_output_selector(sampled, n_in, n_out, seed):
     """Selector of the output layer; sampled : True, False or "auto"."""
-    if sampled == "auto":
-        sampled = n_out > FEW_LABELS
-    if not sampled or n_out <= STRONGEST:
+    if not samples(sampled, n_out):
         return DenseSelector(n_in, n_out)
     return OutputSelector(n_in, n_out, seed)
 

@@ -37,13 +37,14 @@ class Selector:
     """
 
     is_dense = False
+    is_shared = False  # whether all rows of a batch have one active set
     shortlists = False
+    trains = True  # whether training asks it
     learns = False  # whether it looks at the layer's inputs
     stale = True  # whether all codes have to be computed anew
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
     is_signed = adaptive = False
     draw = n_kept = 0
-    most_shared = 0
     log_chance = None
     directions = panels = rows = offsets = None
     plane_start = plane_columns = plane_values = None

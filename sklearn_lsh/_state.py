@@ -13,7 +13,7 @@ from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._layer import ACTIVATIONS, Layer, aligned
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
-from sklearn_lsh._output_selector import STRONGEST, OutputSelector
+from sklearn_lsh._output_selector import FEWEST, OutputSelector
 from sklearn_lsh._schema import anything, array, choice, fields, flag, integer, items
 from sklearn_lsh._selectors import (
     DenseSelector,
@@ -103,7 +103,7 @@ def read_layer(given, name, below, is_last, optimizer):
         raise ValueError(f"{name} must have {below[-1].selector.n_out} inputs, not {n_in}.")
     kinds = {cls.__name__: cls for cls in SELECTORS}
     allowed = {"DenseSelector", "OutputSelector"} if is_last else set(kinds) - {"OutputSelector"}
-    if n_out <= STRONGEST:
+    if n_out <= FEWEST:
         allowed -= {"OutputSelector"}
     checks = {
         "stored": array(FLOAT, *stored.shape), "by_input": flag, "b": array(FLOAT, n_out),

@@ -133,14 +133,15 @@ class Trainer:
             return
         if self.rows >= self.next_look:
             self.network.learn(inputs, weight, MEMORY, workspace, spent, self.streaming)
-            cost = self.network.refresh_time(every_neuron=True)
+            cost = self.network.refresh_time(self.streaming, every_neuron=True)
             self.looking += cost
             # Rows by which one look more is paid for.
             paid = (self.looking + cost - LOOK_ALLOWANCE) / (LOOK_SHARE * self.work)
             gap = min(LOOK_GAP, self.rows_per_step + self.rows / 2)
             self.next_look = max(self.rows + gap, paid)
-        self.network.refresh(spent, workspace.n_threads)
-        cost = self.network.refresh_time()
+        # In a stream predictions may come at any time.
+        self.network.refresh(spent, workspace.n_threads, self.streaming)
+        cost = self.network.refresh_time(self.streaming)
         gap = cost / (REFRESH_SHARE * self.work) if cost else np.inf
         self.next_refresh = self.rows + min(gap, self.rows_per_step + self.rows / 4)
 

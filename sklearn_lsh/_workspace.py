@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
     by_input: bool
     is_dense: bool
     most_active: int
-    most_shared: int
+    is_shared: bool
     rank: int
     n_tables: int
     n_hashes: int
@@ -43,7 +43,7 @@ class Sizes(NamedTuple):
     def of(cls, layer):
         s = layer.selector
         return cls(
-            *layer.W.shape, layer.by_input, s.is_dense, s.most_active, s.most_shared, s.rank,
+            *layer.W.shape, layer.by_input, s.is_dense, s.most_active, s.is_shared, s.rank,
             s.n_tables, s.n_hashes, s.group, s.n_probes, 0 if s.sets is None else len(s.sets),
         )  # fmt: skip
 
@@ -58,27 +58,30 @@ class Pairs:
     runs_room : int
         Neurons a block may hold.
     n_runs : ndarray of shape (n_blocks,), int32, or None
-        How many it holds.
+        How many it holds; None when all.
     neurons : ndarray of shape (n_blocks, runs_room), int32, or None
         Which, ascending.
     start : ndarray of shape (n_blocks, runs_room + 1), int32, or None
-        Where a neuron's pairs begin; None when every row holds every neuron.
+        Where a neuron's pairs begin; None when every row holds every one of the neurons.
     rows, slots : ndarray of shape (n_rows * room,), int32
         The row of every pair, and the place of the neuron in it. Without `start`, the numbers of
         all rows, and None.
     """
 
-    def __init__(self, n_rows, n_out, block, room, sparse):
+    def __init__(self, n_rows, n_out, block, room, sparse, shared):
         self.n_out = n_out
         self.block = block
         self.room = room
         self.runs_room = min(n_out, block * room)
         self.n_runs = self.neurons = self.start = self.slots = None
         self.rows = np.arange(n_rows, dtype=np.int32)
+        n_blocks = n_rows // block
+        if shared:
+            self.runs_room = room
         if sparse:
-            n_blocks = n_rows // block
             self.n_runs = np.zeros(n_blocks, dtype=np.int32)
             self.neurons = np.zeros((n_blocks, self.runs_room), dtype=np.int32)
+        if sparse and not shared:
             self.start = np.zeros((n_blocks, self.runs_room + 1), dtype=np.int32)
             self.rows = np.zeros(n_rows * room, dtype=np.int32)
             self.slots = np.zeros(n_rows * room, dtype=np.int32)
@@ -126,7 +129,9 @@ class Workspace:
         self.set_owners = per_thread(most.n_sets, np.int32)
         self.seen = per_thread(n_out // 64 + 1, np.uint64)
         self.edge_bits = per_thread(n_out // 64 + 1, np.uint64)
-        self.shared = per_thread(sizes[-1].most_shared, np.int32)
+        shares = sizes[-1].is_shared
+        self.shared = per_thread(sizes[-1].most_active if shares else 0, np.int32)
+        self.tile = per_thread(PANEL * max(sizes[-1].n_in, n_rows) if shares else 0, np.float32)
         self.cursors = per_thread(n_blocks, np.int32)
         self.examples = per_thread(n_rows, np.int32)
         self.weighted = per_thread(n_rows, np.float64)
@@ -137,7 +142,9 @@ class Workspace:
         self.outputs = [
             Rows.allocate(n_rows, s.most_active, s.n_out, sparse=not s.is_dense) for s in sizes
         ]
-        self.pairs = [Pairs(n_rows, s.n_out, block, s.most_active, not s.is_dense) for s in sizes]
+        self.pairs = [
+            Pairs(n_rows, s.n_out, block, s.most_active, not s.is_dense, s.is_shared) for s in sizes
+        ]
         n_listed = n_in if training and sizes[0].by_input else 0
         self.heads = per_thread(n_listed, np.int32)
         self.listed = per_thread(n_listed, np.int32)

@@ -4,13 +4,15 @@ Neuron by neuron: its weights are fetched once for all rows of the block that ho
 row run in the order of its neurons, so that no bit depends on the blocks.
 """
 from libc.math cimport expf, tanhf
-from libc.stdint cimport int32_t
-from libc.string cimport memset
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy, memset
 
-from sklearn_lsh._kernels._pairs cimport Run, n_runs, neuron_at, run_at, slot
+from sklearn_lsh._kernels._pairs cimport (
+    Run, is_shared, n_runs, neuron_at, neurons_of, run_at, slot,
+)
 from sklearn_lsh._kernels._views cimport (
-    EXPECTED, IDENTITY, LEAKY_RELU, LINE, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs, Row,
-    RowsView, column_at, n_stored, row_at,
+    EXPECTED, IDENTITY, LEAKY_RELU, LINE, LOGISTIC, PANEL, RELU, TANH, Activation, LayerView, Pairs,
+    Row, RowsView, Scratch, column_at, n_stored, row_at,
 )
 
 
@@ -21,6 +23,9 @@ cdef extern from "products.h" nogil:
     void lsh_gather_dot(const float*, const int32_t*, const float*, int, float*)
     void lsh_axpy(float*, float, const float*, int)
     void lsh_gather_axpy(float*, float, const float*, const int32_t*, int)
+    void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
+    void lsh_combine(const float*, const float*, const float*, const float*, const int32_t*, int,
+                     const float*, int64_t, int, float*, float*, float*, float*)
 
 lsh_detect()
 
@@ -124,8 +129,60 @@ cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs
     return layer.W + neuron_at(pairs, block, min(r + 1, n_runs(pairs, block) - 1)) * layer.stride
 
 
+cdef void forward_shared(const LayerView* layer, const RowsView* inputs, const RowsView* out,
+                         const Pairs* pairs, Py_ssize_t first, int n,
+                         Scratch* scratch) noexcept nogil:
+    """`forward` of one set of neurons for all rows: a product of matrices, panel by panel.
+
+    The outputs of a layer below have no blank lines, and rows lie side by side.
+    """
+    cdef Py_ssize_t row, block = first // pairs.block
+    cdef const int32_t* neurons = neurons_of(pairs, block)
+    cdef int size = n_runs(pairs, block), panel, s, t, k, width
+    cdef int32_t j
+    cdef float start[PANEL]
+    cdef float scores[2 * PANEL]
+    cdef const float* w
+    cdef const float* x
+    for panel in range((size + PANEL - 1) // PANEL):
+        s = panel * PANEL
+        width = min(size - s, <int> PANEL)
+        for t in range(PANEL):
+            # Beyond the last neuron: the last again.
+            j = neurons[s + min(t, width - 1)]
+            start[t] = layer.b[j]
+            w = layer.W + j * layer.stride
+            for k in range(layer.n_in):
+                scratch.tile[k * PANEL + t] = w[k]
+        for row in range(first, first + n, 2):
+            x = inputs.values + inputs.start[row]
+            lsh_score(scratch.tile, x, inputs.values + inputs.start[min(row + 1, first + n - 1)],
+                      layer.n_in, start, scores, scores + PANEL)
+            memcpy(out.values + out.start[row] + s, scores, width * sizeof(float))
+            if row + 1 < first + n:
+                memcpy(out.values + out.start[row + 1] + s, scores + PANEL, width * sizeof(float))
+
+
+cdef void backward_shared(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
+                          const RowsView* below, float* out, Py_ssize_t first,
+                          int n) noexcept nogil:
+    """The sums of `backward` where all rows hold the same neurons and are dense below."""
+    cdef Py_ssize_t row, at, last = first + n - 1, block = first // pairs.block
+    cdef int t
+    cdef const float* d[4]
+    cdef float* to[4]
+    for row in range(first, first + n, 4):
+        for t in range(4):
+            # Beyond the last row: the last again.
+            at = min(row + t, last)
+            d[t] = deltas.values + deltas.start[at]
+            to[t] = out + below.start[at]
+        lsh_combine(d[0], d[1], d[2], d[3], neurons_of(pairs, block), n_runs(pairs, block),
+                    layer.W, layer.stride, layer.n_in, to[0], to[1], to[2], to[3])
+
+
 cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
-                  const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil:
+                  const Pairs* pairs, Py_ssize_t first, int n, Scratch* scratch) noexcept nogil:
     """Pre-activations of the rows [first, first + n)."""
     cdef Run run
     cdef int32_t r
@@ -137,6 +194,9 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     if layer.by_input:
         for row in range(first, first + n):
             forward_by_input(layer, row_at(inputs, row), out.values + out.start[row])
+        return
+    if is_shared(pairs) and inputs.indices == NULL:
+        forward_shared(layer, inputs, out, pairs, first, n, scratch)
         return
     for r in range(n_runs(pairs, block)):
         run = run_at(pairs, block, n, r)
@@ -179,14 +239,16 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
     below : outputs of the layer below, whose places `out` shares.
     """
     cdef Run run
-    cdef Row x
     cdef Py_ssize_t row, at, block = first // pairs.block
-    cdef int32_t r, k
+    cdef int32_t r
     cdef int p, share
     cdef float d
     cdef const float* w
     cdef const float* coming
-    cdef float* target
+    if is_shared(pairs) and below.indices == NULL:
+        backward_shared(layer, deltas, pairs, below, out, first, n)
+        apply_slope(below, out, activation, first, n)
+        return
     for row in range(first, first + n):
         memset(out + below.start[row], 0, below.length[row] * sizeof(float))
     for r in range(n_runs(pairs, block)):
@@ -205,6 +267,16 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
                 lsh_axpy(out + at, d, w, below.length[row])
             else:
                 lsh_gather_axpy(out + at, d, w, below.indices + at, below.length[row])
+    apply_slope(below, out, activation, first, n)
+
+
+cdef void apply_slope(const RowsView* below, float* out, Activation activation, Py_ssize_t first,
+                      int n) noexcept nogil:
+    """Times the slope of the layer below."""
+    cdef Py_ssize_t row
+    cdef int32_t k
+    cdef Row x
+    cdef float* target
     if activation == IDENTITY:
         return
     for row in range(first, first + n):

@@ -7,7 +7,8 @@ cdef struct Run:                        # the pairs of one neuron in one block
     int32_t neuron
     int32_t n
     const int32_t* rows
-    const int32_t* slots                # NULL: the neuron's own number in every row
+    const int32_t* slots                # NULL: `place` in every row
+    int32_t place
 
 
 cdef void group(const Pairs* pairs, const RowsView* out, Py_ssize_t first, int n,
@@ -16,17 +17,17 @@ cdef int32_t run_from(const Pairs* pairs, Py_ssize_t block, int32_t neuron) noex
 
 
 cdef inline int32_t n_runs(const Pairs* pairs, Py_ssize_t block) noexcept nogil:
-    return pairs.n_out if pairs.start == NULL else pairs.n_runs[block]
+    return pairs.n_out if pairs.n_runs == NULL else pairs.n_runs[block]
 
 
-cdef inline const int32_t* neurons_of(const Pairs* pairs, Py_ssize_t block) noexcept nogil:
-    """The neurons of a block's runs, ascending. Sparse layers only."""
+cdef inline int32_t* neurons_of(const Pairs* pairs, Py_ssize_t block) noexcept nogil:
+    """The neurons of a block's runs, ascending; not of dense layers."""
     return pairs.neurons + <int64_t> block * pairs.runs_room
 
 
 cdef inline int32_t neuron_at(const Pairs* pairs, Py_ssize_t block, int32_t r) noexcept nogil:
     """The neuron of run r."""
-    return r if pairs.start == NULL else neurons_of(pairs, block)[r]
+    return r if pairs.neurons == NULL else neurons_of(pairs, block)[r]
 
 
 cdef inline Run run_at(const Pairs* pairs, Py_ssize_t block, int n, int32_t r) noexcept nogil:
@@ -37,6 +38,7 @@ cdef inline Run run_at(const Pairs* pairs, Py_ssize_t block, int n, int32_t r) n
     run.neuron = neuron_at(pairs, block, r)
     run.n = n
     run.slots = NULL
+    run.place = r
     run.rows = pairs.rows + first
     if pairs.start == NULL:
         return run
@@ -48,4 +50,9 @@ cdef inline Run run_at(const Pairs* pairs, Py_ssize_t block, int n, int32_t r) n
 
 
 cdef inline Py_ssize_t slot(Run run, int p) noexcept nogil:
-    return run.slots[p] if run.slots != NULL else run.neuron
+    return run.slots[p] if run.slots != NULL else run.place
+
+
+cdef inline bint is_shared(const Pairs* pairs) noexcept nogil:
+    """Whether all rows of a batch hold the same neurons, but not all neurons."""
+    return pairs.start == NULL and pairs.neurons != NULL

@@ -3,7 +3,7 @@
 A neuron's weights are then in the cache once for the whole block, in every pass.
 """
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from sklearn_lsh._kernels._views cimport Pairs, RowsView, Scratch
 
@@ -23,7 +23,12 @@ cdef void group(const Pairs* pairs, const RowsView* out, Py_ssize_t first, int n
     cdef int32_t* slots = pairs.slots + first * pairs.room
     cdef const int32_t* active
     cdef int32_t j, s, r, size
-    if pairs.start == NULL:
+    if pairs.neurons == NULL:
+        return
+    if is_shared(pairs):
+        pairs.n_runs[block] = out.length[first]
+        memcpy(neurons_of(pairs, block), out.indices + out.start[first],
+               out.length[first] * sizeof(int32_t))
         return
     start = pairs.start + <int64_t> block * (pairs.runs_room + 1)
     neurons = pairs.neurons + <int64_t> block * pairs.runs_room
@@ -55,7 +60,7 @@ cdef int32_t run_from(const Pairs* pairs, Py_ssize_t block, int32_t neuron) noex
     """The first run of the block whose neuron is `neuron` or a later one."""
     cdef const int32_t* neurons
     cdef int32_t low = 0, high = n_runs(pairs, block), mid
-    if pairs.start == NULL:
+    if pairs.neurons == NULL:
         return min(neuron, high)
     neurons = neurons_of(pairs, block)
     while low < high:

@@ -12,7 +12,6 @@ cdef enum:
 cdef struct Net:
     int n_layers
     Loss loss
-    int most_shared                     # labels that a batch shares in training
     LayerView layers[MAX_LAYERS]
     RowsView outputs[MAX_LAYERS]
     RowsView deltas[MAX_LAYERS]

@@ -11,9 +11,9 @@ import numpy as np
 from sklearn_lsh._kernels._linear cimport activate_block, backward, forward
 from sklearn_lsh._kernels._loss cimport SOFTMAX, loss_row
 from sklearn_lsh._kernels._pairs cimport group
-from sklearn_lsh._kernels._select cimport keep_strongest, select, share_labels
+from sklearn_lsh._kernels._select cimport hold_shared, keep_strongest, list_labels, select
 from sklearn_lsh._kernels._views cimport (
-    LINE, Labels, LayerView, Row, RowsView, Scratch, layer_view, n_stored, pairs_view, row_at,
+    LINE, SHARED, LayerView, Row, RowsView, Scratch, layer_view, n_stored, pairs_view, row_at,
     rows_view, scratch_views,
 )
 
@@ -30,7 +30,6 @@ cdef int net_view(Net* net, layers, inputs, workspace) except -1:
     net.n_layers = len(layers)
     if net.n_layers > MAX_LAYERS:
         raise ValueError(f"hidden_layer_sizes: at most {MAX_LAYERS - 1} hidden layers")
-    net.most_shared = layers[net.n_layers - 1].selector.most_shared
     net.x = rows_view(inputs)
     net.inputs = rows_view(workspace.hold(inputs))
     for depth in range(net.n_layers):
@@ -66,9 +65,9 @@ cdef int list_shared(const Net* net, Py_ssize_t i, Py_ssize_t n,
                      Scratch* scratch) noexcept nogil:
     """The labels that a batch shares in training; returns their number."""
     cdef const LayerView* layer = &net.layers[net.n_layers - 1]
-    if layer.selector.log_chance == NULL:
+    if layer.selector.kind != SHARED:
         return 0
-    return share_labels(&net.y, i, n, layer.n_out, net.most_shared, scratch)
+    return list_labels(&net.y, i, n, layer.n_out, scratch)
 
 
 cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, const int32_t* shared,
@@ -80,27 +79,18 @@ cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, cons
     Outputs, and where losses are wanted (not NULL) those and the deltas; adds to counts.
     """
     cdef int e
-    cdef Labels labels
-    cdef bint sampled = losses != NULL and net.outputs[net.n_layers - 1].indices != NULL
     for e in range(n):
         load(net, i + e, first + e)
-    if sampled:
-        labels.rows = &net.y
-        labels.i = i
-        labels.shared = shared
-        labels.n_shared = n_shared
-        # Deltas come later, to the same places.
-        labels.corrections = net.deltas[net.n_layers - 1].values
-    forward_block(net, first, n, &labels if sampled else NULL, scratch, counts)
+    if net.layers[net.n_layers - 1].selector.kind == SHARED:
+        hold_shared(&net.outputs[net.n_layers - 1], first, n, shared, n_shared)
+    forward_block(net, first, n, scratch, counts)
     if losses != NULL:
         backward_block(net, i, first, n, losses)
 
 
-cdef void forward_block(const Net* net, Py_ssize_t first, int n, const Labels* labels,
-                        Scratch* scratch, int64_t* counts) noexcept nogil:
+cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,
+                        int64_t* counts) noexcept nogil:
     """Outputs of the rows [first, first + n) of every layer; adds to counts.
-
-    labels : NULL, or what the last one has to hold besides.
 
     Layer by layer, so that what scores a layer stays in the cache for all rows.
     """
@@ -109,16 +99,12 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, const Labels* l
     cdef Row x
     cdef const RowsView* out
     cdef const RowsView* inputs = &net.inputs
-    cdef const Labels* added
-    cdef int64_t at
     for depth in range(net.n_layers):
         out = &net.outputs[depth]
-        added = labels if depth == net.n_layers - 1 else NULL
-        if out.indices != NULL:
-            select(&net.layers[depth], inputs, out, first, n, added, scratch,
-                   counts + COUNTS * depth + 1)
+        if out.indices != NULL and net.layers[depth].selector.kind != SHARED:
+            select(&net.layers[depth], inputs, out, first, n, scratch, counts + COUNTS * depth + 1)
         group(&net.pairs[depth], out, first, n, scratch)
-        forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n)
+        forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n, scratch)
         if net.layers[depth].selector.n_shortlisted > net.layers[depth].selector.n_active:
             keep_strongest(&net.layers[depth].selector, inputs, out, first, n, scratch,
                            counts + COUNTS * depth + 3)
@@ -127,9 +113,6 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, const Labels* l
         for row in range(first, first + n):
             x = row_at(inputs, row)
             counts[COUNTS * depth] += <int64_t> n_stored(&x) * out.length[row]
-            if added != NULL and net.loss.kind == SOFTMAX:
-                for at in range(out.start[row], out.start[row] + out.length[row]):
-                    out.values[at] -= added.corrections[at]
         inputs = out
 
 
@@ -141,11 +124,27 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n,
     cdef int64_t at
     for e in range(n):
         at = out.start[first + e]
+        if net.layers[depth].selector.kind == SHARED and net.loss.kind == SOFTMAX:
+            correct(out.values + at, row_at(out, first + e), row_at(&net.y, i + e),
+                    net.layers[depth].selector.log_chance)
         losses[e] = loss_row(&net.loss, row_at(out, first + e), row_at(&net.y, i + e),
                              net.deltas[depth].values + at)
     for depth in range(net.n_layers - 1, 0, -1):
         backward(&net.layers[depth], &net.deltas[depth], &net.pairs[depth], &net.outputs[depth - 1],
                  net.deltas[depth - 1].values, net.layers[depth - 1].activation, first, n)
+
+
+cdef void correct(float* scores, Row shared, Row own, const float* log_chance) noexcept nogil:
+    """Let the labels of other examples stand for those of their kind that are not there.
+
+    Raised by -log of their chance, the sum over the sample estimates that over all labels.
+    """
+    cdef int s, o = 0
+    for s in range(shared.length):
+        if o < own.length and own.indices[o] == shared.indices[s]:
+            o += 1
+        else:
+            scores[s] -= log_chance[shared.indices[s]]
 
 
 cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, Scratch* scratch,

@@ -1,13 +1,14 @@
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
-from sklearn_lsh._kernels._views cimport Labels, LayerView, RowsView, Scratch, SelectorView
+from sklearn_lsh._kernels._views cimport LayerView, RowsView, Scratch, SelectorView
 
 
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* out,
-                 Py_ssize_t first, int n, const Labels* labels, Scratch* scratch,
-                 int64_t* counts) noexcept nogil
+                 Py_ssize_t first, int n, Scratch* scratch, int64_t* counts) noexcept nogil
 cdef void keep_strongest(const SelectorView* selector, const RowsView* inputs, const RowsView* out,
                          Py_ssize_t first, int n, Scratch* scratch,
                          int64_t* dropped) noexcept nogil
-cdef int share_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out, int most,
-                      Scratch* scratch) noexcept nogil
+cdef int list_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out,
+                     Scratch* scratch) noexcept nogil
+cdef void hold_shared(const RowsView* out, Py_ssize_t first, int n, const int32_t* shared,
+                      int n_shared) noexcept nogil

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, Labels, LayerView, Row, RowsView, Scratch,
+    PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, LayerView, Row, RowsView, Scratch,
     SelectorView, column_at, n_stored, row_at,
 )
 
@@ -188,40 +188,26 @@ cdef inline void mark(Scratch* scratch, int32_t j) noexcept nogil:
     scratch.seen[j >> 6] |= (<uint64_t> 1) << (j & 63)
 
 
-cdef int share_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out, int most,
-                      Scratch* scratch) noexcept nogil:
-    """List the labels of the examples [i, i + n) in scratch.shared, ascending, `most` at most."""
+cdef int list_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out,
+                     Scratch* scratch) noexcept nogil:
+    """List the labels of the examples [i, i + n) in scratch.shared, ascending."""
     cdef Py_ssize_t e
-    cdef int k, count = 0
+    cdef int k
     cdef Row row
     for e in range(i, i + n):
         row = row_at(y, e)
         for k in range(row.length):
-            count += 1 - <int> (scratch.seen[row.indices[k] >> 6] >> (row.indices[k] & 63) & 1)
-            if count <= most:
-                mark(scratch, row.indices[k])
+            mark(scratch, row.indices[k])
     return lsh_list_bits(scratch.seen, (n_out + 63) >> 6, scratch.shared)
 
 
-cdef int add_labels(const SelectorView* selector, const int32_t* found, int count,
-                    const Labels* labels, Py_ssize_t e, float* corrections,
-                    int32_t* active) noexcept nogil:
-    """Merge the neurons found with those that example e has to have; returns their number."""
-    cdef Row own = row_at(labels.rows, labels.i + e)
-    cdef int f = 0, o = 0, s = 0, n = 0
-    cdef int32_t j, certain
-    while f < count or o < own.length or s < labels.n_shared:
-        # What is there for itself is certain to be.
-        certain = min(found[f] if f < count else selector.n_out,
-                      own.indices[o] if o < own.length else selector.n_out)
-        j = min(certain, labels.shared[s] if s < labels.n_shared else selector.n_out)
-        active[n] = j
-        corrections[n] = 0 if j == certain else selector.log_chance[j]
-        n += 1
-        f += f < count and found[f] == j
-        o += o < own.length and own.indices[o] == j
-        s += s < labels.n_shared and labels.shared[s] == j
-    return n
+cdef void hold_shared(const RowsView* out, Py_ssize_t first, int n, const int32_t* shared,
+                      int n_shared) noexcept nogil:
+    """The active sets of a sampled output layer in training: one for all rows of a batch."""
+    cdef Py_ssize_t row
+    for row in range(first, first + n):
+        out.length[row] = n_shared
+        memcpy(out.indices + out.start[row], shared, n_shared * sizeof(int32_t))
 
 
 cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, Scratch* scratch,
@@ -251,11 +237,9 @@ cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, S
 
 
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* out,
-                 Py_ssize_t first, int n, const Labels* labels, Scratch* scratch,
-                 int64_t* counts) noexcept nogil:
+                 Py_ssize_t first, int n, Scratch* scratch, int64_t* counts) noexcept nogil:
     """Active sets of the rows [first, first + n), or what `keep_strongest` is to choose them from.
 
-    labels : NULL, or what they have to hold besides.
     Adds to counts: neurons that were scored, entries of the inputs that went into queries.
     """
     cdef const SelectorView* selector = &layer.selector
@@ -264,7 +248,6 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
     cdef int64_t panel, group
     cdef Py_ssize_t row
     cdef Row x
-    cdef int32_t* active
     for group in range((n + TOGETHER - 1) // TOGETHER):
         at = <int> group * TOGETHER
         size = min(n - at, <int> TOGETHER)
@@ -289,15 +272,9 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                               scratch.scores + (e + 1) * scratch.stride + panel * PANEL)
         for e in range(size):
             row = first + at + e
-            active = out.indices + out.start[row]
             out.length[row] = keep_best(
                 layer, row_at(inputs, row), scratch.queries + e * r,
-                scratch.scores + e * scratch.stride, scratch, active, counts)
-            if labels != NULL:
-                memcpy(scratch.positions, active, out.length[row] * sizeof(int32_t))
-                out.length[row] = add_labels(
-                    selector, scratch.positions, out.length[row], labels, at + e,
-                    labels.corrections + out.start[row], active)
+                scratch.scores + e * scratch.stride, scratch, out.indices + out.start[row], counts)
 
 
 cdef void keep_strongest(const SelectorView* selector, const RowsView* inputs, const RowsView* out,

@@ -7,7 +7,9 @@ touch. A row of weights is in cache once and serves the whole batch.
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
 
-from sklearn_lsh._kernels._pairs cimport Run, n_runs, neuron_at, run_at, run_from, slot
+from sklearn_lsh._kernels._pairs cimport (
+    Run, is_shared, n_runs, neuron_at, neurons_of, run_at, run_from, slot,
+)
 from sklearn_lsh._kernels._passes cimport MAX_LAYERS, Net
 from sklearn_lsh._kernels._views cimport (
     ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView, column_at, n_stored,
@@ -18,6 +20,8 @@ from sklearn_lsh._kernels._views cimport (
 cdef extern from "updates.h" nogil:
     void lsh_detect()
     void lsh_prefetch(const float*, int, int, int, int)
+    void lsh_combine(const float*, const float*, const float*, const float*, const int32_t*, int,
+                     const float*, int64_t, int, float*, float*, float*, float*)
     void lsh_sum(double*, double, const float*, const int32_t*, int, int)
     void lsh_take_sums(double*, double, int, float*, int32_t*, int*)
     void lsh_scaled(double, double, const float*, int, float*)
@@ -277,6 +281,50 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
     return touched
 
 
+cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const RowsView* deltas,
+                           const RowsView* x, const Pairs* pairs, Py_ssize_t first, Py_ssize_t n,
+                           const double* weights, const StepView* step, Gradient gradient,
+                           Scratch* scratch) noexcept nogil:
+    """As `update_neurons`, of one set of neurons that all rows hold, and dense rows below.
+
+    Four neurons at a time; sums in single precision, rows in order.
+    """
+    cdef Py_ssize_t block = first // pairs.block, e
+    cdef const int32_t* neurons = neurons_of(pairs, block)
+    cdef int64_t size = n_runs(pairs, block)
+    cdef int begin = <int> (size * part // n_parts), end = <int> (size * (part + 1) // n_parts)
+    cdef int s, t, n_in = layer.n_in
+    cdef int64_t stride = x.start[first + 1] - x.start[first] if n > 1 else 0
+    cdef float* d = scratch.tile
+    cdef float* g = scratch.packed
+    cdef float bias
+    cdef Weights target
+    for e in range(n):
+        scratch.examples[e] = <int32_t> e
+    for s in range(begin, end, 4):
+        for t in range(4):
+            target = weights_of(layer, neurons[min(s + t, end - 1)])
+            prefetch_share(target, 0, n_in, n_in)
+            for e in range(n):
+                # Beyond the last neuron: the last again.
+                d[t * n + e] = <float> (gradient.scale * weights[e] * deltas.values[
+                    deltas.start[first + e] + min(s + t, end - 1)])
+        lsh_combine(d, d + n, d + 2 * n, d + 3 * n, scratch.examples, <int> n,
+                    x.values + x.start[first], stride, n_in,
+                    g, g + n_in, g + 2 * n_in, g + 3 * n_in)
+        for t in range(min(4, end - s)):
+            layer.changed[neurons[s + t]] = 1
+            bias = 0
+            for e in range(n):
+                bias += d[t * n + e]
+            target = biases_of(layer, neurons[s + t], 1)
+            step_entries(target.w, target.s0, target.s1, &bias, NULL, 0, 1, step, 0)
+            target = weights_of(layer, neurons[s + t])
+            step_entries(target.w, target.s0, target.s1, g + t * n_in, NULL, n_in // LINE, n_in,
+                         step, <float> gradient.decay)
+    return (end - begin) * <int64_t> n_in
+
+
 cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ssize_t first,
                          Py_ssize_t n, const double* weights, const StepView* step,
                          Gradient gradient, Scratch* scratch) noexcept nogil:
@@ -287,6 +335,9 @@ cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ss
     if layer.by_input:
         return update_inputs(layer, &net.deltas[depth], x, part, n_parts, first, n, weights, step,
                              gradient, scratch)
+    if is_shared(&net.pairs[depth]) and x.indices == NULL:
+        return update_shared(layer, part, n_parts, &net.deltas[depth], x, &net.pairs[depth], first,
+                             n, weights, step, gradient, scratch)
     return update_neurons(layer, <int32_t> (n_out * part // n_parts),
                           <int32_t> (n_out * (part + 1) // n_parts), &net.deltas[depth], x,
                           &net.pairs[depth], first, n, weights, step, gradient, scratch)

@@ -12,7 +12,7 @@ cdef enum Activation:
     RELU, LEAKY_RELU, TANH, LOGISTIC, IDENTITY
 
 cdef enum SelectorKind:
-    DENSE, TOPK, SKETCH, TABLES, SAMPLED, EXPECTED
+    DENSE, TOPK, SKETCH, TABLES, SAMPLED, EXPECTED, SHARED
 
 cdef enum OptimizerKind:
     ADAM, SGD, ADAGRAD
@@ -55,7 +55,7 @@ cdef struct SelectorView:
     const float* panels                 # SKETCH: (n_panels, rank, PANEL)
     const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
     const float* offsets                # (n_panels * PANEL,) padded with 0
-    const float* log_chance             # (n_out,) of being among a batch's labels; NULL: none are
+    const float* log_chance             # SHARED: (n_out,) of being among a batch's labels
     # tables: scores h = hyperplanes' q + shift; the best of each group is a hash value, n_hashes of
     # them make the bucket
     int32_t n_tables
@@ -87,22 +87,14 @@ cdef struct LayerView:
     SelectorView selector
 
 
-cdef struct Labels:                     # what a sampled output holds in training
-    const RowsView* rows                # the examples' own
-    Py_ssize_t i                        # row of the first
-    const int32_t* shared               # what every example of the batch has besides
-    int n_shared
-    float* corrections                  # to the scores, at the places of the outputs
-
-
 cdef struct Pairs:                      # (neuron, row) pairs of a layer's outputs, by neuron
     int32_t n_out
     int32_t block                       # rows in a block
     int64_t room                        # pairs a row may have
     int32_t runs_room                   # neurons a block may hold
-    int32_t* n_runs                     # (n_blocks,) neurons it holds
-    int32_t* neurons                    # (n_blocks, runs_room) ascending
-    int32_t* start                      # (n_blocks, runs_room + 1); NULL: every neuron, every row
+    int32_t* n_runs                     # (n_blocks,) neurons it holds; NULL: all
+    int32_t* neurons                    # (n_blocks, runs_room) ascending; NULL: all
+    int32_t* start                      # (n_blocks, runs_room + 1); NULL: every row holds them
     int32_t* rows                       # (n_rows * room); every row's number where start is NULL
     int32_t* slots                      # (n_rows * room) place of the neuron in its row
 
@@ -143,6 +135,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     double* deltas
     double* sums                        # (max n_in,) -0.0 between uses
     float* packed                       # (4, max n_in) of a neuron; or an input's non-zero values
+    float* tile                         # (PANEL, most of n_in and n_rows) of neurons of one set
 
 
 cdef RowsView rows_view(rows) except *

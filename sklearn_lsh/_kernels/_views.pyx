@@ -170,4 +170,5 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     view.entry_rows = ints(workspace.entry_rows[thread])
     view.entry_values = floats(workspace.entry_values[thread])
     view.packed = floats(workspace.packed[thread])
+    view.tile = floats(workspace.tile[thread])
     return view

@@ -119,6 +119,41 @@ LSH_KERNEL(lsh_score,
         }
 })
 
+/* out_e[0..n) = sum over s of d_e[s] rows[ids[s] * stride + 0..n), e = 0..3: products of matrices whose
+ * rows lie apart, from registers */
+LSH_KERNEL(lsh_combine,
+    (const float *d0, const float *d1, const float *d2, const float *d3, const int32_t *ids, int n_ids,
+     const float *rows, int64_t stride, int n, float *out0, float *out1, float *out2, float *out3),
+    (d0, d1, d2, d3, ids, n_ids, rows, stride, n, out0, out1, out2, out3), {
+    const float *d[4] = {d0, d1, d2, d3};
+    float *out[4] = {out0, out1, out2, out3};
+    int c = 0;
+    for (; c + 16 <= n; c += 16) {
+        lsh_f8 low[4] = {0};
+        lsh_f8 high[4] = {0};
+        for (int s = 0; s < n_ids; s++) {
+            const float *row = rows + ids[s] * stride + c;
+            LSH_UNROLL
+            for (int e = 0; e < 4; e++) {
+                LSH_ADD8(low[e], d[e][s], row);
+                LSH_ADD8(high[e], d[e][s], row + 8);
+            }
+        }
+        LSH_UNROLL
+        for (int e = 0; e < 4; e++)
+            for (int i = 0; i < 8; i++) {
+                out[e][c + i] = LSH_LANE(low[e], i);
+                out[e][c + 8 + i] = LSH_LANE(high[e], i);
+            }
+    }
+    for (; c < n; c++) {
+        float sum[4] = {0};
+        for (int s = 0; s < n_ids; s++)
+            for (int e = 0; e < 4; e++) sum[e] += d[e][s] * rows[ids[s] * stride + c];
+        for (int e = 0; e < 4; e++) out[e][c] = sum[e];
+    }
+})
+
 /* So many columns of `lsh_project` at a time, from registers. */
 #define LSH_PROJECT(width)                                                                        \
     for (; t + (width) <= r; t += (width)) {                                                      \

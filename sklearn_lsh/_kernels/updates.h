@@ -2,7 +2,7 @@
 #ifndef SKLEARN_LSH_UPDATES_H
 #define SKLEARN_LSH_UPDATES_H
 
-#include "simd.h"
+#include "products.h"
 
 /* Sums are -0.0 at first; adding +0.0 to every product makes that the mark of an untouched one. */
 static inline int lsh_is_minus_zero(double x) {
