@@ -4,38 +4,51 @@
                                  [--rates 0.002 0.004] [--output FILE.json]
 
 One hidden layer of 128, Adam, batch 128, targets of a row shared equally. "sampled" and "all" are
-LSHMLPClassifier with sampled_output True and False; "torch" is PyTorch on all cores, EmbeddingBag
-with SparseAdam and a fused Adam for the rest, its input weights drawn with deviation .1; "omikuji"
-is Parabel, three trees. Networks take an epoch each in turn; the rate of each is the better of
---rates by precision after the last epoch. P@k on the test rows after every epoch, every label
-scored; peak memory is that of a process per network. Needs torch and omikuji for theirs.
+LSHMLPClassifier with sampled_output True and False, "adagrad" is "sampled" with that solver, at
+12.5 times the rates; "torch" is PyTorch on all cores, EmbeddingBag with SparseAdam and a fused Adam for
+the rest, its input weights drawn with deviation .1; "torch_sampled" is that on the labels of the
+batch and 2000 random ones; "omikuji" is Parabel, three trees. Networks take an epoch each in turn;
+the rate of each is the best of --rates by precision after the last epoch. P@k on the test rows
+after every epoch, every label scored; peak memory is that of a process per network. Sets that
+--output holds from an earlier call are kept. Needs torch and omikuji for theirs.
 """
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from datasets import debian_tags
+from datasets import debian_sections, debian_tags
 from environment import environment
+from extreme_peers import BATCH, HIDDEN, TOP, Torch, TorchSampled, precisions, trees
 from generated import many_labels
+from icd10 import icd10
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier
-from sklearn_lsh.datasets import dump_multilabel
-from sklearn_lsh.metrics import precision_at_k
 
-HIDDEN, BATCH, TOP = 128, 128, 5
+
+def single(data):
+    """Classes as labels, one a row."""
+    X, y, X_test, y_test = data[:4]
+    classes = np.unique(y)
+
+    def indicator(y):
+        return sparse.csr_matrix(y[:, None] == classes, dtype=np.int64)
+
+    return X, indicator(y), X_test, indicator(y_test)
+
+
 SETS = {
     "debian_tags": lambda: debian_tags()[:4],
+    "debian_sections": lambda: single(debian_sections(None)),
+    "icd10": lambda: single(icd10()),
     "synthetic_20k": lambda: many_labels(20_000),
     "synthetic_100k": lambda: many_labels(100_000),
     "synthetic_670k": lambda: many_labels(670_000),
@@ -43,10 +56,11 @@ SETS = {
 
 
 class Ours:
-    def __init__(self, X, Y, rate, seed, sampled):
+    def __init__(self, X, Y, rate, seed, sampled, solver="adam"):
         self.model = LSHMLPClassifier(
             (HIDDEN,), selector="dense", loss="softmax", sampled_output=sampled, batch_size=BATCH,
-            learning_rate_init=rate, random_state=seed, max_iter=1, warm_start=True, n_threads=-1,
+            solver=solver, learning_rate_init=rate * (12.5 if solver == "adagrad" else 1),
+            random_state=seed, max_iter=1, warm_start=True, n_threads=-1,
         )  # fmt: skip
 
     def epoch(self, X, Y):
@@ -56,105 +70,13 @@ class Ours:
         return self.model.predict_top_k(X, TOP)[0]
 
 
-class Torch:
-    def __init__(self, X, Y, rate, seed):
-        import torch
-
-        self.torch = torch
-        torch.manual_seed(seed)
-        self.rng = np.random.default_rng(seed)
-        self.embedding = torch.nn.EmbeddingBag(X.shape[1], HIDDEN, mode="sum", sparse=True)
-        torch.nn.init.normal_(self.embedding.weight, std=0.1)
-        self.bias = torch.nn.Parameter(torch.zeros(HIDDEN))
-        self.output = torch.nn.Linear(HIDDEN, Y.shape[1])
-        dense = [self.bias, *self.output.parameters()]
-        self.optimizers = [
-            torch.optim.SparseAdam(self.embedding.parameters(), lr=rate),
-            torch.optim.Adam(dense, lr=rate, fused=True),
-        ]
-
-    def scores(self, X):
-        torch = self.torch
-        hidden = self.embedding(
-            torch.from_numpy(X.indices.astype(np.int64)),
-            torch.from_numpy(X.indptr[:-1].astype(np.int64)),
-            per_sample_weights=torch.from_numpy(X.data),
-        )
-        return self.output(torch.relu(hidden + self.bias))
-
-    def epoch(self, X, Y):
-        torch = self.torch
-        order = self.rng.permutation(X.shape[0])
-        for at in range(0, len(order), BATCH):
-            rows = order[at : at + BATCH]
-            x, y = X[rows], Y[rows]
-            n = np.diff(y.indptr)
-            log_proba = torch.log_softmax(self.scores(x), dim=1)
-            row = torch.from_numpy(np.repeat(np.arange(len(rows)), n))
-            share = torch.from_numpy(np.repeat(1 / np.maximum(n, 1), n).astype(np.float32))
-            picked = log_proba[row, torch.from_numpy(y.indices.astype(np.int64))]
-            loss = -(share * picked).sum() / len(rows)
-            for optimizer in self.optimizers:
-                optimizer.zero_grad()
-            loss.backward()
-            for optimizer in self.optimizers:
-                optimizer.step()
-
-    def top(self, X):
-        with self.torch.no_grad():
-            parts = [self.scores(X[at : at + 256]) for at in range(0, X.shape[0], 256)]
-            return np.concatenate([part.topk(TOP, dim=1).indices.numpy() for part in parts])
-
-
 METHODS = {
     "sampled": lambda *args: Ours(*args, sampled=True),
+    "adagrad": lambda *args: Ours(*args, sampled=True, solver="adagrad"),
     "all": lambda *args: Ours(*args, sampled=False),
     "torch": Torch,
+    "torch_sampled": TorchSampled,
 }
-
-
-def precisions(Y, top):
-    return [precision_at_k(Y, top, k) for k in (1, 3, 5)]
-
-
-@contextmanager
-def quiet():
-    """Nothing of what a library writes to the terminal."""
-    sys.stdout.flush()
-    kept, nowhere = [os.dup(1), os.dup(2)], os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
-    try:
-        yield
-    finally:
-        for stream in (1, 2):
-            os.dup2(kept[stream - 1], stream)
-            os.close(kept[stream - 1])
-        os.close(nowhere)
-
-
-def trees(X, Y, X_test, Y_test):
-    """Parabel of omikuji: seconds of training, precisions."""
-    import omikuji
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "train.txt"
-        dump_multilabel(X, Y, path)
-        hyper = omikuji.Model.default_hyper_param()
-        hyper.n_trees = 3
-        start = time.perf_counter()
-        with quiet():
-            model = omikuji.Model.train_on_data(str(path), hyper)
-        seconds = time.perf_counter() - start
-    top = []
-    for i in range(X_test.shape[0]):
-        x = slice(X_test.indptr[i], X_test.indptr[i + 1])
-        pairs = list(zip(X_test.indices[x].tolist(), X_test.data[x].tolist(), strict=True))
-        found = [label for label, _ in model.predict(pairs, top_k=TOP)]
-        # Fewer than asked for: others, which are wrong.
-        spare = (j for j in range(Y.shape[1]) if j not in found)
-        top.append(found + [next(spare) for _ in range(TOP - len(found))])
-    return {"seconds": seconds, "precisions": precisions(Y_test, np.array(top))}
 
 
 def run(data, methods, rates, epochs, seed):
@@ -183,10 +105,10 @@ def run(data, methods, rates, epochs, seed):
 def peak_memory(set_name, method, rate):
     """GiB of a process that trains for an epoch, and those of one that has loaded the data only."""
     code = (
-        "import warnings; warnings.simplefilter('ignore'); import extreme\n"
+        "import warnings; warnings.simplefilter('ignore'); import environment, extreme\n"
         f"X, Y, *_ = extreme.SETS[{set_name!r}]()\n"
         f"network = extreme.METHODS[{method!r}]\n"
-        f"print(*extreme.peak_of(lambda: network(X, Y, {rate}, 0).epoch(X, Y)))"
+        f"print(*environment.peak_of(lambda: network(X, Y, {rate}, 0).epoch(X, Y)))"
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, text=True,
                          capture_output=True, check=True).stdout  # fmt: skip
@@ -200,7 +122,8 @@ def table(results):
         "GiB above data |"
     )
     yield "|---|---|---|---|---|---|---|"
-    for name, seeds in results.items():
+    for name, record in results.items():
+        seeds = record["seeds"]
         for method in seeds[0]:
             runs = [seed[method] for seed in seeds]
             if method == "omikuji":
@@ -220,10 +143,10 @@ def table(results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    sets = ["debian_tags", "synthetic_20k", "synthetic_100k"]
+    sets = ["debian_tags", "debian_sections", "icd10", "synthetic_20k", "synthetic_100k"]
     parser.add_argument("--sets", nargs="+", default=sets, choices=list(SETS))
     parser.add_argument(
-        "--methods", nargs="+", default=["sampled", "torch", "omikuji"],
+        "--methods", nargs="+", default=["sampled", "adagrad", "torch", "torch_sampled", "omikuji"],
         choices=[*METHODS, "omikuji"],
     )  # fmt: skip
     parser.add_argument("--epochs", type=int, default=3)
@@ -234,10 +157,12 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     networks = [name for name in options.methods if name in METHODS]
     results = {}
+    if options.output and Path(options.output).exists():
+        results = json.loads(Path(options.output).read_text())
     for name in options.sets:
         print(name, flush=True)
         data = SETS[name]()
-        results[name] = []
+        results[name] = environment("torch", "omikuji") | {"seeds": []}
         for seed in range(options.seeds):
             found = run(data, networks, options.rates, options.epochs, seed)
             if seed == 0:
@@ -245,10 +170,9 @@ def main():
                     result["memory"] = peak_memory(name, method, result["rate"])
             if "omikuji" in options.methods:
                 found["omikuji"] = trees(*data)
-            results[name].append(found)
+            results[name]["seeds"].append(found)
         if options.output:
-            record = environment() | {"results": results}
-            Path(options.output).write_text(json.dumps(record, indent=1) + "\n")
+            Path(options.output).write_text(json.dumps(results, indent=1) + "\n")
     print("\n".join(table(results)))
 
 

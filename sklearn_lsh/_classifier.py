@@ -162,10 +162,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         them compete, the labels of a row sharing its target equally; it ranks labels better where
         there are many. With classes the two are the same.
     sampled_output : bool or 'auto', default='auto'
-        Whether training computes few outputs for each row: its own labels, the 100 strongest
-        others that hash tables over the output layer find (after SLIDE, MLSys 2020,
-        arXiv:1903.03129), and up to 1024 labels of the other rows of the batch. Predictions score
-        all labels. 'auto': above 4096 classes or labels. `early_stopping` then goes by the
+        Whether training computes few outputs for each row: the labels that the rows of its batch
+        have, corrected under the softmax by their chance to be there (importance sampling, Bengio
+        & Senecal 2003). Predictions score all labels. Not for 100 labels or fewer. 'auto': above 4096 classes or labels. `early_stopping` then goes by the
         precision of the best label where there are several.
 
     Attributes

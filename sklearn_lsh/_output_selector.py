@@ -10,6 +10,8 @@ from sklearn_lsh._table_selector import TableSelector
 
 # With so many labels at most, all are taken.
 FEWEST = 100
+# Labels that a batch is compared on: of small batches, random ones besides its own.
+ENOUGH = 512
 # Tables, and labels a bucket should hold on average.
 N_TABLES = 5
 BUCKET = 64
@@ -21,15 +23,17 @@ PREDICTION_PROBES = 100
 class OutputSelector(TableSelector):
     """In training the labels of a batch, for all of its examples; tables to predict by.
 
-    An example's wrong labels are those of the others. That costs little, since the examples share
-    them, and nothing has to be found. Under the softmax such a label stands for others of its kind:
-    its score is raised by the logarithm of 1 / its chance of being there, which makes the sum over
+    An example's wrong labels are those of the others, and of small batches random ones. That costs
+    little, since the examples share them, and nothing has to be found. Under the softmax such a
+    label stands for others of its kind: its score is raised by the logarithm of 1 / its chance of being there, which makes the sum over
     the sample estimate that over all labels (importance sampling; Bengio & Senecal, 2003).
 
     Attributes
     ----------
+    n_random : int
+        Labels drawn for a batch; `draw` tells batches apart.
     most_shared : int
-        Labels that a batch may have.
+        Labels that a batch may hold.
     counts : ndarray of shape (n_out,), float64
         How often a label was seen, of how many rows, `n_seen`.
     """
@@ -58,10 +62,15 @@ class OutputSelector(TableSelector):
         self.n_seen += len(targets)
         share = np.minimum(self.counts / self.n_seen, 1)
         with np.errstate(divide="ignore"):
-            chance = -np.expm1(batch_size * np.log1p(-share))
-        self.log_chance = np.log(np.maximum(chance, 1e-6)).astype(np.float32)
+            log_absent = batch_size * np.log1p(-share)
+        self.n_random = max(0, min(ENOUGH, self.n_out) - round(-np.expm1(log_absent).sum()))
+        log_absent += self.n_random * np.log1p(-1 / self.n_out)
+        self.log_chance = np.log(np.maximum(-np.expm1(log_absent), 1e-6)).astype(np.float32)
         longest = np.sort(targets.length)[-batch_size:]
-        self.most_shared = min(int(longest.sum(dtype=np.int64)), self.n_out)
+        self.most_shared = min(int(longest.sum(dtype=np.int64)) + self.n_random, self.n_out)
+
+    def advance(self, n_batches=1):
+        self.draw += n_batches
 
     def at_prediction(self):
         return DenseSelector(self.n_in, self.n_out)

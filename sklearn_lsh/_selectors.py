@@ -44,7 +44,7 @@ class Selector:
     stale = True  # whether all codes have to be computed anew
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
     is_signed = adaptive = False
-    draw = n_kept = 0
+    draw = n_kept = n_random = 0
     log_chance = None
     directions = panels = rows = offsets = None
     plane_start = plane_columns = plane_values = None

@@ -29,8 +29,10 @@ def test_sets_are_drawn_anew_and_reproducibly(adaptive):
     first = np.array(select(layer, inputs))
     assert first.shape == (64, 12) and (np.diff(first) > 0).all()
     np.testing.assert_array_equal(first, select(layer, inputs, n_threads=2))
-    assert len({tuple(row) for row in first}) > 60  # rows draw for themselves, wherever they are
-    np.testing.assert_array_equal(first[::-1], select(layer, inputs[::-1]))
+    assert len({tuple(row) for row in first}) > 60
+    # Rows draw for themselves, equal ones too.
+    equal = select(layer, np.repeat(inputs[:1], 64, axis=0))
+    assert len({tuple(row) for row in equal}) > 60
     layer.selector.advance()
     assert (np.array(select(layer, inputs)) != first).any(axis=1).sum() > 60
 

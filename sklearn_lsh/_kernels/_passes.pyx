@@ -67,7 +67,7 @@ cdef int list_shared(const Net* net, Py_ssize_t i, Py_ssize_t n,
     cdef const LayerView* layer = &net.layers[net.n_layers - 1]
     if layer.selector.kind != SHARED:
         return 0
-    return list_labels(&net.y, i, n, layer.n_out, scratch)
+    return list_labels(&layer.selector, &net.y, i, n, scratch)
 
 
 cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, const int32_t* shared,

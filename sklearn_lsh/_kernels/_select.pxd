@@ -8,7 +8,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
 cdef void keep_strongest(const SelectorView* selector, const RowsView* inputs, const RowsView* out,
                          Py_ssize_t first, int n, Scratch* scratch,
                          int64_t* dropped) noexcept nogil
-cdef int list_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out,
+cdef int list_labels(const SelectorView* selector, const RowsView* y, Py_ssize_t i, Py_ssize_t n,
                      Scratch* scratch) noexcept nogil
 cdef void hold_shared(const RowsView* out, Py_ssize_t first, int n, const int32_t* shared,
                       int n_shared) noexcept nogil

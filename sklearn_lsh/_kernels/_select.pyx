@@ -145,16 +145,21 @@ cdef void score_candidates(const LayerView* layer, Row x, const float* q, const 
             scores[s + t] = z[t] + selector.offsets[ids[s + t]]
 
 
-cdef inline float uniform(uint64_t seed, uint64_t i) noexcept nogil:
-    """Number i of a random sequence in (0, 1) (splitmix64)."""
+cdef inline uint64_t random_bits(uint64_t seed, uint64_t i) noexcept nogil:
+    """Number i of a random sequence (splitmix64)."""
     cdef uint64_t z = seed + (i + 1) * <uint64_t> 0x9E3779B97F4A7C15
     z = (z ^ (z >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
     z = (z ^ (z >> 27)) * <uint64_t> 0x94D049BB133111EB
-    return <float> (((z ^ (z >> 31)) >> 41) + 0.5) / <float> (1 << 23)
+    return z ^ (z >> 31)
+
+
+cdef inline float uniform(uint64_t seed, uint64_t i) noexcept nogil:
+    """The same, in (0, 1)."""
+    return <float> ((random_bits(seed, i) >> 41) + 0.5) / <float> (1 << 23)
 
 
 cdef uint64_t number_of(const Row* x) noexcept nogil:
-    """A number by the row's entries: one row's, wherever it stands in a batch (FNV-1a)."""
+    """A number by the row's entries (FNV-1a): batches of asynchronous threads share places."""
     cdef uint64_t number = <uint64_t> 0xCBF29CE484222325
     cdef uint32_t bits
     cdef int k
@@ -166,13 +171,14 @@ cdef uint64_t number_of(const Row* x) noexcept nogil:
     return number ^ (number >> 32)
 
 
-cdef void draw_keys(const LayerView* layer, Row x, float* keys) noexcept nogil:
+cdef void draw_keys(const LayerView* layer, Row x, uint64_t place, float* keys) noexcept nogil:
     """Keys whose largest are a random set: u^(1/p), or its logarithm.
 
-    By the batch and the row alone: a row that is there twice counts as one of twice the weight.
+    By the batch, the row and its place: equal rows of a batch have sets of their own.
     """
     cdef const SelectorView* selector = &layer.selector
-    cdef uint64_t seed = selector.draw * <uint64_t> 0xD1342543DE82EF95 + number_of(&x)
+    cdef uint64_t seed = (selector.draw * <uint64_t> 0xD1342543DE82EF95 + number_of(&x)
+                          + place * <uint64_t> 0xDB4F0B9175AE2165)
     cdef int j
     if not selector.adaptive:
         for j in range(selector.n_out):
@@ -188,9 +194,10 @@ cdef inline void mark(Scratch* scratch, int32_t j) noexcept nogil:
     scratch.seen[j >> 6] |= (<uint64_t> 1) << (j & 63)
 
 
-cdef int list_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out,
+cdef int list_labels(const SelectorView* selector, const RowsView* y, Py_ssize_t i, Py_ssize_t n,
                      Scratch* scratch) noexcept nogil:
-    """List the labels of the examples [i, i + n) in scratch.shared, ascending."""
+    """List the labels of the examples [i, i + n), and random ones, in scratch.shared, ascending."""
+    cdef uint64_t seed = selector.draw * <uint64_t> 0xD1342543DE82EF95 + <uint64_t> i
     cdef Py_ssize_t e
     cdef int k
     cdef Row row
@@ -198,7 +205,9 @@ cdef int list_labels(const RowsView* y, Py_ssize_t i, Py_ssize_t n, int n_out,
         row = row_at(y, e)
         for k in range(row.length):
             mark(scratch, row.indices[k])
-    return lsh_list_bits(scratch.seen, (n_out + 63) >> 6, scratch.shared)
+    for k in range(selector.n_random):
+        mark(scratch, <int32_t> ((random_bits(seed, k) >> 32) * <uint64_t> selector.n_out >> 32))
+    return lsh_list_bits(scratch.seen, (selector.n_out + 63) >> 6, scratch.shared)
 
 
 cdef void hold_shared(const RowsView* out, Py_ssize_t first, int n, const int32_t* shared,
@@ -210,8 +219,8 @@ cdef void hold_shared(const RowsView* out, Py_ssize_t first, int n, const int32_
         memcpy(out.indices + out.start[row], shared, n_shared * sizeof(int32_t))
 
 
-cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, Scratch* scratch,
-                   int32_t* active, int64_t* counts) noexcept nogil:
+cdef int keep_best(const LayerView* layer, Row x, uint64_t place, float* query, float* scores,
+                   Scratch* scratch, int32_t* active, int64_t* counts) noexcept nogil:
     """Write one row's sorted shortlist from its scores, or its query; return its size."""
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_shortlisted, s, count
@@ -219,7 +228,7 @@ cdef int keep_best(const LayerView* layer, Row x, float* query, float* scores, S
     if selector.kind == TOPK:
         preactivations(layer, x, NULL, n, scores)
     elif selector.kind == SAMPLED:
-        draw_keys(layer, x, scores)
+        draw_keys(layer, x, place, scores)
     elif selector.kind == TABLES:
         n = candidates(selector, query, scratch, scratch.ids)
         if n > k:
@@ -273,7 +282,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
         for e in range(size):
             row = first + at + e
             out.length[row] = keep_best(
-                layer, row_at(inputs, row), scratch.queries + e * r,
+                layer, row_at(inputs, row), row, scratch.queries + e * r,
                 scratch.scores + e * scratch.stride, scratch, out.indices + out.start[row], counts)
 
 

@@ -43,7 +43,8 @@ cdef struct SelectorView:
     int32_t n_shortlisted               # kept by their scores; by pre-activation, n_active of them
     bint by_magnitude                   # rank by |score|: activations that respond to both signs
     bint adaptive                       # SAMPLED, EXPECTED: the likelier, the larger
-    uint64_t draw                       # SAMPLED: which of its random sets
+    uint64_t draw                       # SAMPLED, SHARED: which of its random sets
+    int32_t n_random                    # SHARED: labels drawn for a batch, besides its own
     int32_t n_kept                      # EXPECTED: size of those sets
     # query: q = directions' x
     int32_t rank
@@ -55,7 +56,7 @@ cdef struct SelectorView:
     const float* panels                 # SKETCH: (n_panels, rank, PANEL)
     const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
     const float* offsets                # (n_panels * PANEL,) padded with 0
-    const float* log_chance             # SHARED: (n_out,) of being among a batch's labels
+    const float* log_chance             # SHARED: (n_out,) of being among them
     # tables: scores h = hyperplanes' q + shift; the best of each group is a hash value, n_hashes of
     # them make the bucket
     int32_t n_tables

@@ -59,6 +59,7 @@ cdef SelectorView selector_view(selector) except *:
     view.adaptive = selector.adaptive
     view.draw = selector.draw
     view.n_kept = selector.n_kept
+    view.n_random = selector.n_random
     view.rank = selector.rank
     view.directions = floats(selector.directions)
     view.panels = floats(selector.panels)
