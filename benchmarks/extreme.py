@@ -5,11 +5,11 @@
 
 One hidden layer of 128, Adam, batch 128, targets of a row shared equally. "sampled" and "all" are
 LSHMLPClassifier with sampled_output True and False, "adagrad" is "sampled" with that solver, at
-12.5 times the rates; "torch" is PyTorch on all cores, EmbeddingBag with SparseAdam and a fused Adam for
-the rest, its input weights drawn with deviation .1; "torch_sampled" is that on the labels of the
-batch and 2000 random ones; "omikuji" is Parabel, three trees. Networks take an epoch each in turn;
-the rate of each is the best of --rates by precision after the last epoch. P@k on the test rows
-after every epoch, every label scored; peak memory is that of a process per network. Sets that
+12.5 times the rates; "torch" is PyTorch on all cores, EmbeddingBag with SparseAdam and a fused Adam
+for the rest, its input weights drawn with deviation .1; "torch_sampled" is that on the labels of
+the batch and 2000 random ones; "omikuji" is Parabel, three trees. Networks take an epoch each in
+turn; the rate of each is the best of --rates by precision after the last epoch. P@k on the test
+rows after every epoch, every label scored; peak memory is that of a process per network. Sets that
 --output holds from an earlier call are kept. Needs torch and omikuji for theirs.
 """
 

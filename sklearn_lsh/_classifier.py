@@ -163,9 +163,10 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         there are many. With classes the two are the same.
     sampled_output : bool or 'auto', default='auto'
         Whether training computes few outputs for each row: the labels that the rows of its batch
-        have, corrected under the softmax by their chance to be there (importance sampling, Bengio
-        & Senecal 2003). Predictions score all labels. Not for 100 labels or fewer. 'auto': above 4096 classes or labels. `early_stopping` then goes by the
-        precision of the best label where there are several.
+        have, and random ones where these are few, corrected under the softmax by their chance to
+        be there (importance sampling, Bengio & Senecal 2003). Predictions score all labels. Not
+        for 100 labels or fewer. 'auto': above 4096 classes or labels. `early_stopping` then goes by
+        the precision of the best label where there are several.
 
     Attributes
     ----------

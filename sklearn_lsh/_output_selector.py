@@ -25,8 +25,9 @@ class OutputSelector(TableSelector):
 
     An example's wrong labels are those of the others, and of small batches random ones. That costs
     little, since the examples share them, and nothing has to be found. Under the softmax such a
-    label stands for others of its kind: its score is raised by the logarithm of 1 / its chance of being there, which makes the sum over
-    the sample estimate that over all labels (importance sampling; Bengio & Senecal, 2003).
+    label stands for others of its kind: its score is raised by the logarithm of 1 / its chance of
+    being there, which makes the sum over the sample estimate that over all labels (importance
+    sampling; Bengio & Senecal, 2003).
 
     Attributes
     ----------
