@@ -64,7 +64,8 @@ class OutputSelector(TableSelector):
         share = np.minimum(self.counts / self.n_seen, 1)
         with np.errstate(divide="ignore"):
             log_absent = batch_size * np.log1p(-share)
-        self.n_random = max(0, min(ENOUGH, self.n_out) - round(-np.expm1(log_absent).sum()))
+        # One at least: rows without labels have to be compared on something.
+        self.n_random = max(1, min(ENOUGH, self.n_out) - round(-np.expm1(log_absent).sum()))
         log_absent += self.n_random * np.log1p(-1 / self.n_out)
         self.log_chance = np.log(np.maximum(-np.expm1(log_absent), 1e-6)).astype(np.float32)
         longest = np.sort(targets.length)[-batch_size:]

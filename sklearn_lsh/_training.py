@@ -176,7 +176,8 @@ def work_of_row(network, n_entries, sparse):
         selector = layer.selector
         dropped = selector.n_shortlisted - selector.n_active
         work += per_entry(sparse) * n_entries * (3 * selector.n_active + dropped)
-        work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
+        if selector.trains:
+            work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
         n_entries, sparse = selector.n_active, not selector.is_dense
     return work
 

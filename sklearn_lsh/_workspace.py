@@ -143,7 +143,9 @@ class Workspace:
             Rows.allocate(n_rows, s.most_active, s.n_out, sparse=not s.is_dense) for s in sizes
         ]
         self.pairs = [
-            Pairs(n_rows, s.n_out, block, s.most_active, not s.is_dense, s.is_shared) for s in sizes
+            # Products of whole matrices take rows that have no blank lines: not the data's own.
+            Pairs(n_rows, s.n_out, block, s.most_active, not s.is_dense, s.is_shared and depth > 0)
+            for depth, s in enumerate(sizes)
         ]
         n_listed = n_in if training and sizes[0].by_input else 0
         self.heads = per_thread(n_listed, np.int32)

@@ -72,6 +72,28 @@ def test_a_step_on_sampled_labels_follows_the_oracle(asynchronous, n_rows, n_hid
     np.testing.assert_allclose(stepped.intercepts_[0], a - 0.5 * below.sum(axis=0), atol=2e-6)
 
 
+@pytest.mark.parametrize("loss", ["softmax", "log_loss"])
+def test_a_chunk_without_labels(loss):
+    X, Y = labelled(600, 20, 1000)
+    model = many(loss=loss, batch_size=200)
+    # So many labels that few would be drawn for the second chunk.
+    rows, columns = np.repeat(np.arange(600), 15), np.arange(9000) % 1000
+    every = sp.csr_matrix((np.ones(9000, dtype=int), (rows, columns)))
+    model.partial_fit(X, every, classes=np.arange(1000))
+    model.partial_fit(X[:200], Y[:200] * 0)
+    assert np.isfinite(model.loss_)
+
+
+def test_without_hidden_layers_blank_parts_of_rows_are_left_out():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 64)).astype(np.float32)
+    X[::2, 16:32] = 0
+    y = rng.integers(0, 200, 200)
+    fits = [many(hidden_layer_sizes=(), solver="sgd").fit(rows, y) for rows in (X, sp.csr_array(X))]
+    np.testing.assert_allclose(fits[0].coefs_[0], fits[1].coefs_[0], atol=1e-6)
+    assert fits[0].loss_ == pytest.approx(fits[1].loss_, rel=1e-6)
+
+
 @pytest.mark.parametrize("selector", ["dense", "topk"])
 @pytest.mark.parametrize("multilabel", [True, False])
 def test_same_bits_at_any_number_of_threads(multilabel, selector):

@@ -313,7 +313,8 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
                     x.values + x.start[first], stride, n_in,
                     g, g + n_in, g + 2 * n_in, g + 3 * n_in)
         for t in range(min(4, end - s)):
-            layer.changed[neurons[s + t]] = 1
+            if not layer.changed[neurons[s + t]]:
+                layer.changed[neurons[s + t]] = 1
             bias = 0
             for e in range(n):
                 bias += d[t * n + e]

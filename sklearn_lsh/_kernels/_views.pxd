@@ -125,7 +125,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     int32_t* set_owners
     uint64_t* seen                      # bitmaps over neurons, zero between uses
     uint64_t* edge_bits
-    int32_t* shared                     # (most_shared,) labels of the batch at hand
+    int32_t* shared                     # (most_active,) of the output: labels of the batch at hand
     int32_t* cursors                    # (n_blocks,)
     int32_t* heads                      # (n_in,) the first entry of an input, 0 between uses
     int32_t* inputs                     # (n_in,) those that have entries
