@@ -40,9 +40,14 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         applied.
     batch_size : int or 'auto', default='auto'
         Rows per step; 'auto' is min(200, n_samples).
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Only used by 'sgd'. 'invscaling': `learning_rate_init / (t_ + 1) ** power_t` after every
-        epoch. 'adaptive': divided by 5 whenever training would otherwise stop, down to 1e-6.
+    learning_rate : {'constant', 'invscaling', 'adaptive', 'linear'}, default='constant'
+        'linear', for every solver: `learning_rate_init * (1 - i / max_iter)` in epoch i, counted
+        from 0. Training then takes all of `max_iter` epochs, with `early_stopping` too, which
+        keeps the weights of the best; `partial_fit`, which knows no last epoch, keeps to
+        `learning_rate_init`.
+        The others, only used by 'sgd': 'invscaling', `learning_rate_init / (t_ + 1) ** power_t`
+        after every epoch; 'adaptive', divided by 5 whenever training would otherwise stop, down
+        to 1e-6.
     learning_rate_init : float, default=0.001
         Step size at the start.
     power_t : float, default=0.5
@@ -239,6 +244,10 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     batch, s_i being the weight of row i, so one step decays it by `alpha` / sum of the batch's
     weights. Asynchronous steps put the number of the batch's rows times the mean weight of all rows
     in the place of that sum. `loss_` counts the penalty of all weights.
+
+    **Settled rows.** Where hidden layers of a classifier select, a row whose predicted
+    probabilities are all within 0.01 of its target takes no part in the step, though it counts in
+    the batch: late in training most rows are such, and learning from them is most of the work.
 
     **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
     same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of

@@ -127,6 +127,10 @@ class Epochs:
         self.tasks.begin_epoch()
         if est.shuffle:
             trainer.shuffle(est._random_state)
+        if est.learning_rate == "linear":
+            # A chunk of a stream does not know the end.
+            over = 0 if self.incremental else est.n_iter_ / self.n_epochs
+            trainer.optimizer.learning_rate = est.learning_rate_init * (1 - over)
         est.loss_ = trainer.epoch(
             train.inputs,
             train.targets,
@@ -168,6 +172,8 @@ class Epochs:
     def _stops(self, optimizer):
         """No more improvement: stop, or go on with a smaller step."""
         est = self.est
+        if est.learning_rate == "linear":
+            return False
         if est.solver == "sgd" and est.learning_rate == "adaptive":
             if optimizer.learning_rate > 1e-6:
                 optimizer.learning_rate /= 5

@@ -9,6 +9,10 @@ from sklearn_lsh._rows import stack
 
 COSTS = ("forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense")
 
+# A row whose outputs are all this close to their targets teaches what is known already: late in
+# training most rows do, and the backward pass and the update are most of the work.
+SETTLED = 0.01
+
 
 class Network:
     """A stack of layers, the last of which is dense and linear: its outputs are the raw scores.
@@ -26,12 +30,12 @@ class Network:
     def count(self, spent, counts, n_rows, touched=None, n_multiplications=0):
         """Add the work of a batch; with `touched`, weights stepped in every layer, of training."""
         for depth, layer in enumerate(self.layers):
-            used, ranked, projected, dropped = counts[depth].tolist()
+            used, ranked, projected, dropped, learned = counts[depth].tolist()
             hashing, ranking = layer.selector.costs(projected, n_rows, ranked)
             work = {"forward": used, "hashing": hashing, "ranking": ranking + dropped}
             if touched is not None:
-                work["update"] = used + int(touched[depth]) * n_multiplications
-                work["backward"] = used if depth else 0
+                work["update"] = learned + int(touched[depth]) * n_multiplications
+                work["backward"] = learned if depth else 0
             for kind, n in work.items():
                 spent["output" if layer is self.layers[-1] else kind] += n
 
@@ -55,7 +59,7 @@ class Network:
         """
         loss, share, counts, touched = _train.train(
             self.layers, self.loss, inputs, targets, weight, optimizer, alpha, batch_size,
-            lock_free, workspace,
+            lock_free, self.settled_below(), workspace,
         )  # fmt: skip
         n_steps = -(-len(inputs) // batch_size)
         optimizer.t += n_steps
@@ -63,6 +67,14 @@ class Network:
             layer.selector.advance(n_steps)
         self.count(spent, counts, len(inputs), touched, optimizer.n_multiplications)
         return loss, share
+
+    def settled_below(self):
+        """Errors of a probability that are not learned from.
+
+        Networks of which every neuron is active learn from all, as others do.
+        """
+        selects = any(not layer.selector.is_dense for layer in self.layers[:-1])
+        return SETTLED if selects and self.loss.gives_probabilities else 0.0
 
     def dense_cost(self, inputs, optimizer, batch_size):
         """Multiplications of an epoch over `inputs` with every neuron active."""

@@ -151,6 +151,7 @@ class Workspace:
         self.heads = per_thread(n_listed, np.int32)
         self.listed = per_thread(n_listed, np.int32)
         self.hold_entries(0)
+        self.settled = np.zeros(n_rows, dtype=np.uint8)
         self.deltas = [out.like() for out in self.outputs] if training else []
         self.inputs = self.scratch = None
         self.by_input = n_listed > 0

@@ -19,6 +19,7 @@ from sklearn.base import clone
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
 from sklearn_lsh._losses import Loss
+from sklearn_lsh._network import SETTLED
 from sklearn_lsh.inspection import prediction_cost
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -91,6 +92,56 @@ def test_one_step_equals_the_oracle(loss, activation, to_input, selector, counts
         np.testing.assert_allclose(new, old - 0.5 * slope, rtol=1e-4, atol=1e-5)
     if loss != "squared_error":  # scikit-learn reports that one as a mean over the outputs
         assert model.loss_ == pytest.approx(value, rel=1e-4)
+
+
+@pytest.mark.parametrize("sampled_output", [False, True])
+@pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("selectors, counts", [("topk", [8, 16]), (["dense", "topk"], [0, 16])])
+def test_settled_rows_teach_nothing(selectors, counts, to_input, sampled_output):
+    # Of some rows of the first two classes the scores leave no doubt.
+    model = small(
+        hidden_layer_sizes=(32, 64), selector=selectors, solver="sgd", momentum=0.0,
+        learning_rate_init=0.5, batch_size=40, alpha=0.0, sampled_output=sampled_output,
+    )  # fmt: skip
+    X, y = np.random.default_rng(0).normal(size=(40, 20)), np.repeat(np.arange(4), 10)
+    model.partial_fit(to_input(X), y, classes=range(4))
+    model.intercepts_[-1][:2] += 4
+    for _ in range(20):
+        model.partial_fit(to_input(X[:20]), y[:20])
+    Ws, bs = transposed(model)
+    active = winners(Ws, bs, X, "relu", counts)
+    deltas = ref.LOSSES["softmax"](ref.forward(Ws, bs, X, "relu", active)[2], np.eye(4)[y])[1]
+    doubtful = np.abs(deltas).max(axis=1) >= SETTLED
+    assert not doubtful[:20].all() and doubtful[20:].any()
+    before = dict(model.n_multiplications_)
+    new_Ws, new_bs = transposed(model.partial_fit(to_input(X), y))
+    spent = model.n_multiplications_["backward"] - before["backward"]
+    assert spent == doubtful.sum() * 16 * (counts[0] or 32)
+    args = (X, np.eye(4)[y], "softmax", "relu", active, doubtful.astype(float))
+    _, dWs, dbs = ref.gradients(Ws, bs, *args)
+    share = doubtful.sum() / 40  # of the batch, which all rows count in
+    for old, new, slope in zip(Ws + bs, new_Ws + new_bs, dWs + dbs, strict=True):
+        np.testing.assert_allclose(new, old - 0.5 * share * slope, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sampled_output", [False, True])
+@pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_batch_of_settled_rows_changes_nothing(asynchronous, to_input, sampled_output):
+    model = small(
+        asynchronous=asynchronous, sampled_output=sampled_output, hidden_layer_sizes=(64, 64),
+        selector=["dense", "topk"],
+    )  # fmt: skip
+    X_, y = to_input(X), np.zeros(len(X), dtype=int)
+    model.partial_fit(X_, y, classes=range(10))
+    model.intercepts_[-1][0] += 100
+    before = [a.copy() for a in model.coefs_ + model.intercepts_]
+    model.partial_fit(X_, y)
+    for old, new in zip(before, model.coefs_ + model.intercepts_, strict=True):
+        np.testing.assert_array_equal(old, new)
+    model.partial_fit(X_, y + 1)
+    for old, new in zip(before, model.coefs_ + model.intercepts_, strict=True):
+        assert np.any(old != new)
 
 
 NAMES = {"softmax": "log_loss", "logistic": "binary_log_loss"}

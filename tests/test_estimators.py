@@ -21,6 +21,23 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 # ---- Targets ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
+def test_linear_learning_rate(solver):
+    params = {"learning_rate": "linear", "solver": solver, "selector": "dense", "shuffle": False}
+    params |= {"tol": 10.0, "n_iter_no_change": 1}  # neither loss nor score ends training
+    once, twice = (small(**params, max_iter=4, warm_start=True) for _ in range(2))
+    once.fit(X, Y)
+    twice.fit(X, Y).fit(X, Y)
+    chunks = small(**params)
+    for model in (once, twice):
+        for epoch in range(4):
+            rate = model.learning_rate_init * (1 - epoch / 4)
+            chunks.set_params(learning_rate_init=rate).partial_fit(X, Y, classes=model.classes_)
+        assert model.n_iter_ == 4
+        assert_same_parameters(model, chunks)
+    assert small(**params, max_iter=8, early_stopping=True).fit(X, Y).n_iter_ == 8
+
+
 def test_multiclass_with_string_labels():
     labels = np.array([f"digit {d}" for d in Y])
     model = small(max_iter=20).fit(X, labels)

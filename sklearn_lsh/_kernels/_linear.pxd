@@ -11,4 +11,4 @@ cdef void activate_block(const LayerView* layer, const RowsView* out, Py_ssize_t
                          int n) noexcept nogil
 cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
                    const RowsView* below, float* out, Activation activation,
-                   Py_ssize_t first, int n) noexcept nogil
+                   const unsigned char* settled, Py_ssize_t first, int n) noexcept nogil

@@ -233,10 +233,10 @@ cdef void activate_block(const LayerView* layer, const RowsView* out, Py_ssize_t
 
 cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
                    const RowsView* below, float* out, Activation activation,
-                   Py_ssize_t first, int n) noexcept nogil:
+                   const unsigned char* settled, Py_ssize_t first, int n) noexcept nogil:
     """out[k] = sum_j delta_j w_jk, times the slope of the layer below, over each row's entries.
 
-    below : outputs of the layer below, whose places `out` shares.
+    below : outputs of the layer below, whose places `out` shares. settled : rows to pass over.
     """
     cdef Run run
     cdef Py_ssize_t row, at, block = first // pairs.block
@@ -261,7 +261,7 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
             lsh_prefetch(coming, layer.n_in, p, share, below.length[row])
             d = deltas.values[deltas.start[row] + slot(run, p)]
             at = below.start[row]
-            if d == 0:
+            if d == 0 or settled[row]:
                 continue
             if below.indices == NULL:
                 lsh_axpy(out + at, d, w, below.length[row])

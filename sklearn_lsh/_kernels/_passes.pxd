@@ -5,8 +5,9 @@ from sklearn_lsh._kernels._views cimport LayerView, Pairs, RowsView, Scratch
 
 cdef enum:
     MAX_LAYERS = 64
-    # Per layer: weights used, neurons ranked, entries projected, weights of neurons not kept.
-    COUNTS = 4
+    # Per layer: weights used, neurons ranked, entries projected, weights of neurons not kept,
+    # weights used by rows that are learned from.
+    COUNTS = 5
 
 
 cdef struct Net:
@@ -19,6 +20,8 @@ cdef struct Net:
     RowsView x                          # all that is to be seen
     RowsView inputs                     # of the rows at hand, at the places of their outputs
     RowsView y
+    float settled_below                 # in training: deltas that teach nothing
+    unsigned char* settled              # (n_rows,) 1: no delta of the row is larger
 
 
 cdef int net_view(Net* net, layers, inputs, workspace) except -1

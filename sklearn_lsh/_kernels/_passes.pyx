@@ -3,6 +3,7 @@
 Prediction (`run`) and both schedules of training go through the same `pass_block`.
 """
 from cython.parallel cimport prange, threadid
+from libc.math cimport fabsf
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
@@ -13,7 +14,7 @@ from sklearn_lsh._kernels._loss cimport SOFTMAX, loss_row
 from sklearn_lsh._kernels._pairs cimport group
 from sklearn_lsh._kernels._select cimport hold_shared, keep_strongest, list_labels, select
 from sklearn_lsh._kernels._views cimport (
-    LINE, SHARED, LayerView, Row, RowsView, Scratch, layer_view, n_stored, pairs_view, row_at,
+    LINE, SHARED, LayerView, Row, RowsView, Scratch, data, layer_view, n_stored, pairs_view, row_at,
     rows_view, scratch_views,
 )
 
@@ -32,6 +33,8 @@ cdef int net_view(Net* net, layers, inputs, workspace) except -1:
         raise ValueError(f"hidden_layer_sizes: at most {MAX_LAYERS - 1} hidden layers")
     net.x = rows_view(inputs)
     net.inputs = rows_view(workspace.hold(inputs))
+    net.settled_below = 0
+    net.settled = <unsigned char*> data(workspace.settled, b"u", 1)
     for depth in range(net.n_layers):
         net.layers[depth] = layer_view(layers[depth])
         net.outputs[depth] = rows_view(workspace.outputs[depth])
@@ -85,7 +88,7 @@ cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, cons
         hold_shared(&net.outputs[net.n_layers - 1], first, n, shared, n_shared)
     forward_block(net, first, n, scratch, counts)
     if losses != NULL:
-        backward_block(net, i, first, n, losses)
+        backward_block(net, i, first, n, counts, losses)
 
 
 cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,
@@ -116,11 +119,24 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
         inputs = out
 
 
-cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n,
+cdef bint is_settled(const float* deltas, int n, float below) noexcept nogil:
+    cdef int k
+    for k in range(n):
+        if fabsf(deltas[k]) >= below:
+            return False
+    return True
+
+
+cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, int64_t* counts,
                          double* losses) noexcept nogil:
-    """Losses of n examples of y from i on, and the deltas of every layer, in rows from first on."""
+    """Losses of n examples of y from i on, and the deltas of every layer, in rows from first on.
+
+    Of rows that are settled, the losses. Adds to counts: weights used by the others.
+    """
     cdef int depth = net.n_layers - 1, e
     cdef const RowsView* out = &net.outputs[depth]
+    cdef const RowsView* below
+    cdef Row x
     cdef int64_t at
     for e in range(n):
         at = out.start[first + e]
@@ -129,9 +145,19 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n,
                     net.layers[depth].selector.log_chance)
         losses[e] = loss_row(&net.loss, row_at(out, first + e), row_at(&net.y, i + e),
                              net.deltas[depth].values + at)
-    for depth in range(net.n_layers - 1, 0, -1):
-        backward(&net.layers[depth], &net.deltas[depth], &net.pairs[depth], &net.outputs[depth - 1],
-                 net.deltas[depth - 1].values, net.layers[depth - 1].activation, first, n)
+        net.settled[first + e] = is_settled(net.deltas[depth].values + at, out.length[first + e],
+                                            net.settled_below)
+    for depth in range(net.n_layers - 1, -1, -1):
+        below = &net.outputs[depth - 1] if depth else &net.inputs
+        for e in range(n):
+            if not net.settled[first + e]:
+                x = row_at(below, first + e)
+                counts[COUNTS * depth + 4] += (
+                    <int64_t> n_stored(&x) * net.outputs[depth].length[first + e])
+        if depth:
+            backward(&net.layers[depth], &net.deltas[depth], &net.pairs[depth], below,
+                     net.deltas[depth - 1].values, net.layers[depth - 1].activation, net.settled,
+                     first, n)
 
 
 cdef void correct(float* scores, Row shared, Row own, const float* log_chance) noexcept nogil:
@@ -166,9 +192,9 @@ cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, 
 def run(layers, inputs, workspace):
     """Outputs of a batch: fills the first rows of workspace.inputs, outputs and pairs.
 
-    Returns counts, int64 (n_layers, 4): weights used (entries of a row times its active neurons),
+    Returns counts, int64 (n_layers, 5): weights used (entries of a row times its active neurons),
     neurons ranked, entries of the inputs projected, weights used of shortlisted neurons that were
-    not kept; all summed over the batch.
+    not kept, and in training those used by rows that are learned from; summed over the batch.
     """
     cdef Net net
     cdef int n_threads = workspace.n_threads, n = len(layers)

@@ -105,10 +105,11 @@ cdef void train_together(Net* net, const Task* task, int64_t number, int n_threa
 
 
 def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimizer,
-          double alpha, int batch_size, bint lock_free, workspace):
+          double alpha, int batch_size, bint lock_free, float settled_below, workspace):
     """One pass over the rows of `inputs`, an optimiser step a batch.
 
-    sample_weight : lock-free, relative to their mean. workspace : for batch_size rows, a thread
+    sample_weight : lock-free, relative to their mean. settled_below : rows whose deltas at the
+    output are all smaller are not learned from. workspace : for batch_size rows, a thread
     where lock-free; holds the last batch afterwards.
     Returns the weighted loss and the share of the penalty in it, both summed over the rows; counts
     as `_passes.run`; and the weights touched, int64 (n_layers,).
@@ -126,6 +127,7 @@ def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimi
     cdef double[:, ::1] totals = np.zeros((n_threads, 16))
     net_view(&net, layers, inputs, workspace)
     scratch = scratch_views(workspace)
+    net.settled_below = settled_below
     net.loss.kind = loss.kind
     net.loss.delta = loss.delta
     net.y = rows_view(targets)

@@ -2,7 +2,8 @@
 
 Each neuron sums its gradient over the rows that hold it, in double precision (scikit-learn's checks
 want weighted rows to equal repeated rows at 1e-7), and takes one optimiser step on the entries they
-touch. A row of weights is in cache once and serves the whole batch.
+touch. A row of weights is in cache once and serves the whole batch. Rows that are settled, whose
+deltas are all next to nothing, take no part.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
@@ -165,8 +166,8 @@ cdef int update_neuron(const LayerView* layer, int32_t j, int32_t coming, const 
                     step, gradient.scale, <float> gradient.decay, scratch)
 
 
-cdef int list_inputs(const RowsView* x, Py_ssize_t first, Py_ssize_t n, int part, int n_parts,
-                     Scratch* scratch) noexcept nogil:
+cdef int list_inputs(const RowsView* x, const unsigned char* settled, Py_ssize_t first,
+                     Py_ssize_t n, int part, int n_parts, Scratch* scratch) noexcept nogil:
     """Chain the entries of n rows by input, rows in order, for one part of the inputs.
 
     Returns how many inputs scratch.inputs lists.
@@ -176,6 +177,8 @@ cdef int list_inputs(const RowsView* x, Py_ssize_t first, Py_ssize_t n, int part
     cdef int n_inputs = 0
     cdef Row at
     for row in range(first + n - 1, first - 1, -1):
+        if settled[row]:
+            continue
         at = row_at(x, row)
         for k in range(n_stored(&at)):
             c = column_at(&at, k)
@@ -193,14 +196,15 @@ cdef int list_inputs(const RowsView* x, Py_ssize_t first, Py_ssize_t n, int part
 
 
 cdef int64_t update_inputs(const LayerView* layer, const RowsView* deltas, const RowsView* x,
-                           int part, int n_parts, Py_ssize_t first, Py_ssize_t n,
-                           const double* weights, const StepView* step, Gradient gradient,
+                           const unsigned char* settled, int part, int n_parts,
+                           Py_ssize_t first, Py_ssize_t n, const double* weights,
+                           const StepView* step, Gradient gradient,
                            Scratch* scratch) noexcept nogil:
     """As `update_neurons`, of a layer stored by inputs, for one part of these.
 
     Roles change: an input's weights are a row, along which the deltas are added up.
     """
-    cdef int i, n_pairs, n_inputs = list_inputs(x, first, n, part, n_parts, scratch)
+    cdef int i, n_pairs, n_inputs = list_inputs(x, settled, first, n, part, n_parts, scratch)
     cdef int32_t c, entry, row
     cdef int64_t touched = 0
     cdef Weights biases
@@ -221,11 +225,15 @@ cdef int64_t update_inputs(const LayerView* layer, const RowsView* deltas, const
             <float> gradient.decay, scratch)
     if part == 0:
         biases = biases_of(layer, 0, layer.n_out)
+        n_pairs = 0
         for i in range(<int> n):
-            scratch.examples[i] = <int32_t> (first + i)
-            scratch.deltas[i] = weights[i]
-        step_row(biases, biases, deltas, scratch.examples, scratch.deltas, <int> n, step,
-                 gradient.scale, 0, scratch)
+            if not settled[first + i]:
+                scratch.examples[n_pairs] = <int32_t> (first + i)
+                scratch.deltas[n_pairs] = weights[i]
+                n_pairs += 1
+        if n_pairs:
+            step_row(biases, biases, deltas, scratch.examples, scratch.deltas, n_pairs, step,
+                     gradient.scale, 0, scratch)
     return touched
 
 
@@ -242,8 +250,8 @@ cdef int32_t next_neuron(const Pairs* pairs, Py_ssize_t block, Py_ssize_t n_bloc
 
 cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
                             const RowsView* deltas, const RowsView* x, const Pairs* pairs,
-                            Py_ssize_t first, Py_ssize_t n, const double* weights,
-                            const StepView* step, Gradient gradient,
+                            const unsigned char* settled, Py_ssize_t first, Py_ssize_t n,
+                            const double* weights, const StepView* step, Gradient gradient,
                             Scratch* scratch) noexcept nogil:
     """Step the neurons [begin, end) on the rows [first, first + n), whole blocks.
 
@@ -271,19 +279,23 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
             scratch.cursors[b] += 1
             for p in range(run.n):
                 row = run.rows[p]
+                if settled[row]:
+                    continue
                 scratch.examples[n_pairs] = <int32_t> row
                 scratch.deltas[n_pairs] = (
                     weights[row - first] * deltas.values[deltas.start[row] + slot(run, p)])
                 n_pairs += 1
         coming = next_neuron(pairs, block, n_blocks, end, scratch.cursors)
-        touched += update_neuron(layer, j, coming if coming < end else j, x, scratch.examples,
-                                 scratch.deltas, n_pairs, step, gradient, scratch)
+        if n_pairs:
+            touched += update_neuron(layer, j, coming if coming < end else j, x, scratch.examples,
+                                     scratch.deltas, n_pairs, step, gradient, scratch)
     return touched
 
 
 cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const RowsView* deltas,
-                           const RowsView* x, const Pairs* pairs, Py_ssize_t first, Py_ssize_t n,
-                           const double* weights, const StepView* step, Gradient gradient,
+                           const RowsView* x, const Pairs* pairs, const unsigned char* settled,
+                           Py_ssize_t first, Py_ssize_t n, const double* weights,
+                           const StepView* step, Gradient gradient,
                            Scratch* scratch) noexcept nogil:
     """As `update_neurons`, of one set of neurons that all rows hold, and dense rows below.
 
@@ -293,31 +305,36 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
     cdef const int32_t* neurons = neurons_of(pairs, block)
     cdef int64_t size = n_runs(pairs, block)
     cdef int begin = <int> (size * part // n_parts), end = <int> (size * (part + 1) // n_parts)
-    cdef int s, t, n_in = layer.n_in
+    cdef int s, t, p, n_pairs = 0, n_in = layer.n_in
     cdef int64_t stride = x.start[first + 1] - x.start[first] if n > 1 else 0
     cdef float* d = scratch.tile
     cdef float* g = scratch.packed
     cdef float bias
     cdef Weights target
     for e in range(n):
-        scratch.examples[e] = <int32_t> e
+        if not settled[first + e]:
+            scratch.examples[n_pairs] = <int32_t> e
+            n_pairs += 1
+    if n_pairs == 0:
+        return 0
     for s in range(begin, end, 4):
         for t in range(4):
             target = weights_of(layer, neurons[min(s + t, end - 1)])
             prefetch_share(target, 0, n_in, n_in)
-            for e in range(n):
+            for p in range(n_pairs):
                 # Beyond the last neuron: the last again.
-                d[t * n + e] = <float> (gradient.scale * weights[e] * deltas.values[
+                e = scratch.examples[p]
+                d[t * n + p] = <float> (gradient.scale * weights[e] * deltas.values[
                     deltas.start[first + e] + min(s + t, end - 1)])
-        lsh_combine(d, d + n, d + 2 * n, d + 3 * n, scratch.examples, <int> n,
+        lsh_combine(d, d + n, d + 2 * n, d + 3 * n, scratch.examples, n_pairs,
                     x.values + x.start[first], stride, n_in,
                     g, g + n_in, g + 2 * n_in, g + 3 * n_in)
         for t in range(min(4, end - s)):
             if not layer.changed[neurons[s + t]]:
                 layer.changed[neurons[s + t]] = 1
             bias = 0
-            for e in range(n):
-                bias += d[t * n + e]
+            for p in range(n_pairs):
+                bias += d[t * n + p]
             target = biases_of(layer, neurons[s + t], 1)
             step_entries(target.w, target.s0, target.s1, &bias, NULL, 0, 1, step, 0)
             target = weights_of(layer, neurons[s + t])
@@ -334,14 +351,15 @@ cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ss
     cdef const RowsView* x = &net.outputs[depth - 1] if depth else &net.inputs
     cdef int64_t n_out = layer.n_out
     if layer.by_input:
-        return update_inputs(layer, &net.deltas[depth], x, part, n_parts, first, n, weights, step,
-                             gradient, scratch)
+        return update_inputs(layer, &net.deltas[depth], x, net.settled, part, n_parts, first, n,
+                             weights, step, gradient, scratch)
     if is_shared(&net.pairs[depth]) and x.indices == NULL:
-        return update_shared(layer, part, n_parts, &net.deltas[depth], x, &net.pairs[depth], first,
-                             n, weights, step, gradient, scratch)
+        return update_shared(layer, part, n_parts, &net.deltas[depth], x, &net.pairs[depth],
+                             net.settled, first, n, weights, step, gradient, scratch)
     return update_neurons(layer, <int32_t> (n_out * part // n_parts),
                           <int32_t> (n_out * (part + 1) // n_parts), &net.deltas[depth], x,
-                          &net.pairs[depth], first, n, weights, step, gradient, scratch)
+                          &net.pairs[depth], net.settled, first, n, weights, step, gradient,
+                          scratch)
 
 
 cdef inline int count_parts(const Net* net, int depth, int n_threads) noexcept nogil:

@@ -139,6 +139,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     float* tile                         # (PANEL, most of n_in and n_rows) of neurons of one set
 
 
+cdef void* data(array, char kind, int size) except? NULL
 cdef RowsView rows_view(rows) except *
 cdef LayerView layer_view(layer) except *
 cdef Pairs pairs_view(pairs) except *
