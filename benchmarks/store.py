@@ -36,7 +36,9 @@ class Store:
             if time.monotonic() > self.until:
                 raise SystemExit("time is up; call again to go on")
             self.records[key] = (compute or self.compute)(job) | {"environment": self.environment}
-            part = self.path.with_suffix(".part")
+            if self.path.exists():  # what other calls have added meanwhile
+                self.records = json.loads(self.path.read_text()) | self.records
+            part = self.path.with_suffix(f".{os.getpid()}.part")
             part.write_text(json.dumps(self.records, indent=0) + "\n")
             os.replace(part, self.path)
             shown = {k: v for k, v in job.items() if k not in ("part", "validate")}
