@@ -50,14 +50,15 @@ def measure(model, X, y):
     layers, loss = network.layers, network.loss
     workspace = Workspace(network.layers, BATCH, 1)
     inputs, targets = Rows.from_matrix(X[:BATCH]), Rows.one_hot(y[:BATCH], 10)
-    settings = targets, np.ones(BATCH), optimizer, 1e-4, BATCH, False, workspace
+    # Every row is learned from, as in the first epoch.
+    settings = targets, np.ones(BATCH), optimizer, 1e-4, BATCH, False, 0.0, workspace
     *_, counts, touched = _train.train(layers, loss, inputs, *settings)
     flow = network.forward(inputs, workspace, dict.fromkeys(COSTS, 0))
     passes = [lambda n=n: _passes.run(layers[:n], inputs, workspace) for n in range(1, 4)]
     passes.append(lambda: _train.train(layers, loss, inputs, *settings))
     seconds = np.diff(median_seconds(*passes), prepend=0)
     for depth, layer in enumerate(layers):
-        used, ranked, projected, dropped = counts[depth].tolist()
+        used, ranked, projected, dropped, _ = counts[depth].tolist()
         scored = sum(layer.selector.costs(projected, BATCH, ranked))
         # Dense rows are read whole; sparse ones a cache line for nearly every entry.
         line = 4 if flow[depth].indices is None else 64
