@@ -31,7 +31,7 @@ def found(layer, X):
     """Share of the exact set among the best scores, by their number; and what scoring costs."""
     selector = layer.selector
     exact = X @ layer.W.T + layer.b
-    neurons = selector.panels.swapaxes(1, 2).reshape(-1, selector.rank)[:WIDTH]
+    neurons = selector.sketches.swapaxes(1, 2).reshape(-1, selector.rank)[:WIDTH]
     scores = (X @ selector.directions) @ neurons.T + selector.offsets[:WIDTH]
     is_active = np.zeros(exact.shape, dtype=bool)
     np.put_along_axis(is_active, np.argsort(-exact, axis=1)[:, :ACTIVE], True, axis=1)

@@ -14,6 +14,7 @@ from sklearn_lsh._optimizers import SGD, Adagrad, Adam, Optimizer
 from sklearn_lsh._output_selector import OutputSelector
 from sklearn_lsh._schema import array, fields, flag, integer, number, optional
 from sklearn_lsh._selectors import (
+    LARGEST_CODE,
     SampledSelector,
     Selector,
     SketchSelector,
@@ -131,10 +132,13 @@ def _(selector: SampledSelector):
 
 @attributes.register
 def _(selector: SketchSelector):
+    most = selector.CODE_ZERO * LARGEST_CODE * selector.rank
     return attributes.dispatch(Selector)(selector) | {
         "coordinates": part(selector.coordinates),
         "directions": array(FLOAT, selector.n_in, selector.rank),
-        "panels": like(selector.panels), "offsets": like(selector.offsets), "shortlists": flag,
+        "scales": array(FLOAT, selector.rank), "sketches": like(selector.sketches),
+        "sketch_starts": array(np.int32, len(selector.sketch_starts), low=-most, high=most),
+        "offsets": like(selector.offsets), "shortlists": flag,
     }  # fmt: skip
 
 

@@ -13,6 +13,10 @@ from sklearn_lsh._costs import SKETCH
 from sklearn_lsh._directions import weighted_mean
 from sklearn_lsh._workspace import PANEL
 
+# Codes of neurons reach so far, those of queries half as far: products of two pairs fit 16 bits.
+LARGEST_CODE = 127
+# Neurons may grow by so much before all of them are coded anew.
+ROOM_TO_GROW = 1.5
 # Scores in few coordinates are off by a little, which matters at the edge of the active set.
 SHORTLISTED_PER_ACTIVE = 1.5
 
@@ -46,7 +50,7 @@ class Selector:
     is_signed = adaptive = False
     draw = n_kept = n_random = 0
     log_chance = None
-    directions = panels = rows = offsets = None
+    directions = sketches = sketch_starts = rows = offsets = None
     plane_start = plane_columns = plane_values = None
     hyperplanes = shift = sets = bucket_start = neurons = None
 
@@ -188,10 +192,24 @@ class ExpectedSelector(DenseSelector):
 
 
 class SketchSelector(Selector):
-    """Every neuron scored in few coordinates."""
+    """Every neuron scored in few coordinates, rounded to 8 bits.
+
+    Attributes
+    ----------
+    scales : ndarray of shape (rank,), float32
+        Of a neuron's coordinate by its code.
+    directions : ndarray of shape (n_in, rank), float32
+        Inputs to coordinates that match the codes.
+    sketches : ndarray of shape (n_panels, ceil(rank / 4), PANEL, 4), int8
+        The codes.
+    sketch_starts : ndarray of shape (n_panels * PANEL,), int32
+        What makes up for queries' codes, which are unsigned, beginning at -CODE_ZERO.
+    offsets : ndarray of shape (n_panels * PANEL,), float32
+    """
 
     kind = 2
     learns = True
+    CODE_ZERO = 64  # as in _kernels/products.h
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed):
         super().__init__(n_in, n_out, n_active, by_magnitude)
@@ -200,25 +218,33 @@ class SketchSelector(Selector):
         self.coordinates = Coordinates(n_in, rank, seed)
         self.mean = self.coordinates.mean
         n_panels = -(-n_out // PANEL)
-        self.panels = np.zeros((n_panels, rank, PANEL), dtype=np.float32)
+        self.sketches = np.zeros((n_panels, -(-rank // 4), PANEL, 4), dtype=np.int8)
+        self.sketch_starts = np.zeros(n_panels * PANEL, dtype=np.int32)
         self.offsets = np.zeros(n_panels * PANEL, dtype=np.float32)
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         self.stale = True
         spent = self.coordinates.learn(layer, inputs, weight, memory=memory, n_iter=n_iter)
         self.mean = self.coordinates.mean
-        self.directions = self.coordinates.directions
         return spent
 
     def turn(self, layer):
         self.stale = True
-        spent = self.coordinates.turn(layer)
-        self.directions = self.coordinates.directions
-        return spent
+        return self.coordinates.turn(layer)
 
     def update(self, layer, ids, n_threads):
         vectors, self.offsets[ids] = self.coordinates.of(layer, ids, n_threads)
-        self.panels[ids // PANEL, :, ids % PANEL] = vectors
+        if self.stale:
+            largest = np.abs(vectors).max(axis=0, initial=0)
+            # Where all are 0, any scale will do.
+            self.scales = np.where(largest > 0, ROOM_TO_GROW / LARGEST_CODE * largest, 1)
+            self.scales = self.scales.astype(np.float32)
+            self.directions = self.coordinates.directions * self.scales
+        codes = np.rint(vectors / self.scales).clip(-LARGEST_CODE, LARGEST_CODE)
+        padded = np.zeros((len(ids), 4 * self.sketches.shape[1]), dtype=np.int8)
+        padded[:, : self.rank] = codes
+        self.sketches[ids // PANEL, :, ids % PANEL] = padded.reshape(len(ids), -1, 4)
+        self.sketch_starts[ids] = -self.CODE_ZERO * codes.sum(axis=1)
         return self.coordinates.cost(len(ids))
 
     def refresh_time(self, n_neurons):

@@ -117,6 +117,7 @@ class Workspace:
         self.edge_scores = per_thread(n_out, np.float32)
         self.bins = per_thread(n_out, np.int8)
         self.queries = per_thread(TOGETHER * most.rank, np.float32)
+        self.query_codes = per_thread(TOGETHER * (most.rank + 3), np.uint8)
         self.kept = per_thread(n_in + 1, np.int32)
         self.projections = per_thread(
             max(s.n_tables * s.n_hashes * s.group for s in sizes), np.float32
@@ -132,6 +133,7 @@ class Workspace:
         shares = sizes[-1].is_shared
         self.shared = per_thread(sizes[-1].most_active if shares else 0, np.int32)
         self.tile = per_thread(PANEL * max(sizes[-1].n_in, n_rows) if shares else 0, np.float32)
+        self.products = per_thread(n_rows, np.float32)
         self.cursors = per_thread(n_blocks, np.int32)
         self.examples = per_thread(n_rows, np.int32)
         self.weighted = per_thread(n_rows, np.float64)

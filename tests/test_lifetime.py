@@ -84,7 +84,7 @@ def test_an_interrupted_refresh_leaves_no_stale_codes(monkeypatch):
     assert len(calls) > 6
     found = model.predict_proba(X)
     layer = model._network.layers[0]
-    layer.selector.stale = True
+    layer.changed[:] = 1
     layer.selector.refresh(layer, 1)
     np.testing.assert_array_equal(found, model.predict_proba(X))
 

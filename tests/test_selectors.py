@@ -259,7 +259,7 @@ def test_only_neurons_that_have_changed_are_refreshed(kind, rank, mips):
     layer.changed[:] = 1
     everything = before.refresh(layer, 1)
     assert spent == everything * 20 // n_out
-    for name in ("panels", "rows", "offsets", "hyperplanes"):
+    for name in ("sketches", "sketch_starts", "rows", "offsets", "hyperplanes"):
         found, expected = getattr(selector, name), getattr(before, name)
         assert (found is None) == (expected is None)
         if found is not None:

@@ -21,6 +21,10 @@ cdef extern from "products.h" nogil:
     void lsh_prefetch(const float*, int, int, int, int)
     void lsh_dot(const float*, const float*, const int32_t*, int, int, float*)
     void lsh_gather_dot(const float*, const int32_t*, const float*, int, float*)
+    void lsh_dot_rows(const float*, const float*, int, float, const int32_t*, int, const int64_t*,
+                      const float*, const int32_t*, const int32_t*, float*)
+    void lsh_gather_dot_rows(const float*, const float*, int, float, const int32_t*, int,
+                             const int64_t*, const float*, const int32_t*, const int32_t*, float*)
     void lsh_axpy(float*, float, const float*, int)
     void lsh_gather_axpy(float*, float, const float*, const int32_t*, int)
     void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
@@ -186,9 +190,8 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     """Pre-activations of the rows [first, first + n)."""
     cdef Run run
     cdef int32_t r
-    cdef Py_ssize_t row, at, block = first // pairs.block
-    cdef int p, share
-    cdef float z, bias
+    cdef Py_ssize_t row, block = first // pairs.block
+    cdef int p
     cdef const float* w
     cdef const float* coming
     if layer.by_input:
@@ -202,18 +205,15 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
         run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
         coming = next_weights(layer, pairs, block, r)
-        share = (layer.n_in + run.n - 1) // run.n
-        bias = layer.b[run.neuron]
+        if inputs.indices == NULL:
+            lsh_dot_rows(w, coming, layer.n_in, layer.b[run.neuron], run.rows, run.n, inputs.start,
+                         inputs.values, inputs.lines, inputs.n_lines, scratch.products)
+        else:
+            lsh_gather_dot_rows(w, coming, layer.n_in, layer.b[run.neuron], run.rows, run.n,
+                                inputs.start, inputs.values, inputs.indices, inputs.length,
+                                scratch.products)
         for p in range(run.n):
-            row = run.rows[p]
-            lsh_prefetch(coming, layer.n_in, p, share, inputs.length[row])
-            at = inputs.start[row]
-            if inputs.indices == NULL:
-                lsh_dot(w, inputs.values + at, inputs.lines + at // LINE, inputs.n_lines[row],
-                        layer.n_in, &z)
-            else:
-                lsh_gather_dot(w, inputs.indices + at, inputs.values + at, inputs.length[row], &z)
-            out.values[out.start[row] + slot(run, p)] = z + bias
+            out.values[out.start[run.rows[p]] + slot(run, p)] = scratch.products[p]
 
 
 cdef void activate_block(const LayerView* layer, const RowsView* out, Py_ssize_t first,
@@ -247,10 +247,11 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
     cdef const float* coming
     if is_shared(pairs) and below.indices == NULL:
         backward_shared(layer, deltas, pairs, below, out, first, n)
-        apply_slope(below, out, activation, first, n)
+        apply_slope(below, out, activation, settled, first, n)
         return
     for row in range(first, first + n):
-        memset(out + below.start[row], 0, below.length[row] * sizeof(float))
+        if not settled[row]:
+            memset(out + below.start[row], 0, below.length[row] * sizeof(float))
     for r in range(n_runs(pairs, block)):
         run = run_at(pairs, block, n, r)
         w = layer.W + run.neuron * layer.stride
@@ -267,11 +268,11 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
                 lsh_axpy(out + at, d, w, below.length[row])
             else:
                 lsh_gather_axpy(out + at, d, w, below.indices + at, below.length[row])
-    apply_slope(below, out, activation, first, n)
+    apply_slope(below, out, activation, settled, first, n)
 
 
-cdef void apply_slope(const RowsView* below, float* out, Activation activation, Py_ssize_t first,
-                      int n) noexcept nogil:
+cdef void apply_slope(const RowsView* below, float* out, Activation activation,
+                      const unsigned char* settled, Py_ssize_t first, int n) noexcept nogil:
     """Times the slope of the layer below."""
     cdef Py_ssize_t row
     cdef int32_t k
@@ -280,6 +281,8 @@ cdef void apply_slope(const RowsView* below, float* out, Activation activation, 
     if activation == IDENTITY:
         return
     for row in range(first, first + n):
+        if settled[row]:
+            continue
         x = row_at(below, row)
         target = out + below.start[row]
         for k in range(x.length):

@@ -11,8 +11,8 @@ cdef struct Run:                        # the pairs of one neuron in one block
     int32_t place
 
 
-cdef void group(const Pairs* pairs, const RowsView* out, Py_ssize_t first, int n,
-                Scratch* scratch) noexcept nogil
+cdef void group(const Pairs* pairs, const RowsView* out, const unsigned char* left_out,
+                Py_ssize_t first, int n, Scratch* scratch) noexcept nogil
 cdef int32_t run_from(const Pairs* pairs, Py_ssize_t block, int32_t neuron) noexcept nogil
 
 

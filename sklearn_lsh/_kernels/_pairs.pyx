@@ -12,9 +12,12 @@ cdef extern from "selection.h" nogil:
     int lsh_list_bits(uint64_t*, int, int32_t*)
 
 
-cdef void group(const Pairs* pairs, const RowsView* out, Py_ssize_t first, int n,
-                Scratch* scratch) noexcept nogil:
-    """List the pairs of the block's rows by neuron, rows in order (a counting sort)."""
+cdef void group(const Pairs* pairs, const RowsView* out, const unsigned char* left_out,
+                Py_ssize_t first, int n, Scratch* scratch) noexcept nogil:
+    """List the pairs of the block's rows by neuron, rows in order (a counting sort).
+
+    left_out : rows whose pairs are not listed, unless every row holds the same neurons; NULL: none.
+    """
     cdef Py_ssize_t block = first // pairs.block, row
     cdef int32_t* start
     cdef int32_t* neurons
@@ -33,6 +36,8 @@ cdef void group(const Pairs* pairs, const RowsView* out, Py_ssize_t first, int n
     start = pairs.start + <int64_t> block * (pairs.runs_room + 1)
     neurons = pairs.neurons + <int64_t> block * pairs.runs_room
     for row in range(first, first + n):
+        if left_out != NULL and left_out[row]:
+            continue
         active = out.indices + out.start[row]
         for s in range(out.length[row]):
             scratch.seen[active[s] >> 6] |= (<uint64_t> 1) << (active[s] & 63)
@@ -42,12 +47,16 @@ cdef void group(const Pairs* pairs, const RowsView* out, Py_ssize_t first, int n
         place[neurons[r]] = r
     memset(start, 0, (size + 1) * sizeof(int32_t))
     for row in range(first, first + n):
+        if left_out != NULL and left_out[row]:
+            continue
         active = out.indices + out.start[row]
         for s in range(out.length[row]):
             start[place[active[s]]] += 1
     for r in range(size):
         start[r + 1] += start[r]
     for row in range(first + n - 1, first - 1, -1):
+        if left_out != NULL and left_out[row]:
+            continue
         active = out.indices + out.start[row]
         for s in range(out.length[row]):
             j = place[active[s]]

@@ -88,7 +88,7 @@ cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, cons
         hold_shared(&net.outputs[net.n_layers - 1], first, n, shared, n_shared)
     forward_block(net, first, n, scratch, counts)
     if losses != NULL:
-        backward_block(net, i, first, n, counts, losses)
+        backward_block(net, i, first, n, scratch, counts, losses)
 
 
 cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,
@@ -106,12 +106,11 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
         out = &net.outputs[depth]
         if out.indices != NULL and net.layers[depth].selector.kind != SHARED:
             select(&net.layers[depth], inputs, out, first, n, scratch, counts + COUNTS * depth + 1)
-        group(&net.pairs[depth], out, first, n, scratch)
+        group(&net.pairs[depth], out, NULL, first, n, scratch)
         forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n, scratch)
         if net.layers[depth].selector.n_shortlisted > net.layers[depth].selector.n_active:
             keep_strongest(&net.layers[depth].selector, inputs, out, first, n, scratch,
                            counts + COUNTS * depth + 3)
-            group(&net.pairs[depth], out, first, n, scratch)
         activate_block(&net.layers[depth], out, first, n)
         for row in range(first, first + n):
             x = row_at(inputs, row)
@@ -127,8 +126,8 @@ cdef bint is_settled(const float* deltas, int n, float below) noexcept nogil:
     return True
 
 
-cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, int64_t* counts,
-                         double* losses) noexcept nogil:
+cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, Scratch* scratch,
+                         int64_t* counts, double* losses) noexcept nogil:
     """Losses of n examples of y from i on, and the deltas of every layer, in rows from first on.
 
     Of rows that are settled, the losses. Adds to counts: weights used by the others.
@@ -154,6 +153,8 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
                 x = row_at(below, first + e)
                 counts[COUNTS * depth + 4] += (
                     <int64_t> n_stored(&x) * net.outputs[depth].length[first + e])
+        # Active sets, of rows to learn from: not what `forward` took.
+        group(&net.pairs[depth], &net.outputs[depth], net.settled, first, n, scratch)
         if depth:
             backward(&net.layers[depth], &net.deltas[depth], &net.pairs[depth], below,
                      net.deltas[depth - 1].values, net.layers[depth - 1].activation, net.settled,

@@ -15,13 +15,15 @@ cdef extern from "products.h" nogil:
     void lsh_dot4(const float*, const float*, const float*, const float*, const float*, int, float*)
     void lsh_project(const float*, const int32_t*, const int32_t*, int, int, const float*, int,
                      float*, int32_t*, float*, int*)
-    void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
+    void lsh_score_codes(const signed char*, const unsigned char*, const unsigned char*, int,
+                         const int32_t*, const float*, float, float, float*, float*)
+    float lsh_code(const float*, int, unsigned char*)
 
 cdef extern from "selection.h" nogil:
     void lsh_detect()
     void lsh_masks(const unsigned char*, int, int, uint64_t*, uint64_t*)
     void lsh_range(const float*, int, float*)
-    void lsh_count(const unsigned char*, int, unsigned char, int*)
+    int lsh_count(const unsigned char*, int, unsigned char)
     void lsh_bins(const float*, int, float, float, unsigned char*)
     int lsh_list_bits(uint64_t*, int, int32_t*)
 
@@ -48,7 +50,7 @@ cdef int edge_bin(const float* scores, int n, int* left, Scratch* scratch) noexc
     lsh_bins(scores, n, bounds[0], scale, scratch.bins)
     while high - low > 1:
         mid = (low + high) >> 1
-        lsh_count(scratch.bins, n, <unsigned char> mid, &count)
+        count = lsh_count(scratch.bins, n, <unsigned char> mid)
         if count >= left[0]:
             low = mid
         else:
@@ -253,8 +255,9 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
     """
     cdef const SelectorView* selector = &layer.selector
     cdef int32_t r = selector.rank
-    cdef int at, e, size, projected
+    cdef int at, e, f, size, projected, fours = (r + 3) // 4
     cdef int64_t panel, group
+    cdef float scales[TOGETHER]
     cdef Py_ssize_t row
     cdef Row x
     for group in range((n + TOGETHER - 1) // TOGETHER):
@@ -271,14 +274,19 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                             scratch.packed, &projected)
             counts[1] += projected
         if selector.kind == SKETCH:
+            for e in range(size):
+                scales[e] = lsh_code(scratch.queries + e * r, r, scratch.query_codes + e * fours * 4)
             for panel in range((selector.n_out + PANEL - 1) // PANEL):
                 for e in range(0, size, 2):
                     # Two rows at a time; a last one alone is scored twice over.
-                    lsh_score(selector.panels + panel * PANEL * r, scratch.queries + e * r,
-                              scratch.queries + min(e + 1, size - 1) * r, r,
-                              selector.offsets + panel * PANEL,
-                              scratch.scores + e * scratch.stride + panel * PANEL,
-                              scratch.scores + (e + 1) * scratch.stride + panel * PANEL)
+                    f = min(e + 1, size - 1)
+                    lsh_score_codes(selector.sketches + panel * PANEL * fours * 4,
+                                    scratch.query_codes + e * fours * 4,
+                                    scratch.query_codes + f * fours * 4, fours,
+                                    selector.sketch_starts + panel * PANEL,
+                                    selector.offsets + panel * PANEL, scales[e], scales[f],
+                                    scratch.scores + e * scratch.stride + panel * PANEL,
+                                    scratch.scores + (e + 1) * scratch.stride + panel * PANEL)
         for e in range(size):
             row = first + at + e
             out.length[row] = keep_best(

@@ -52,8 +52,9 @@ cdef struct SelectorView:
     const int32_t* plane_start          # (n_in + 1,)
     const int32_t* plane_columns
     const float* plane_values
-    # sketch of every neuron: score_j = sketch_j . q + offset_j
-    const float* panels                 # SKETCH: (n_panels, rank, PANEL)
+    # sketch of every neuron: score_j = sketch_j . q + offset_j; SKETCH rounds both to 8 bits
+    const signed char* sketches         # SKETCH: (n_panels, (rank + 3) // 4, PANEL, 4)
+    const int32_t* sketch_starts        # SKETCH: (n_panels * PANEL,)
     const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
     const float* offsets                # (n_panels * PANEL,) padded with 0
     const float* log_chance             # SHARED: (n_out,) of being among them
@@ -115,6 +116,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     float* edge_scores                  # (max n_out,)
     unsigned char* bins                 # (max n_out, padded to 64)
     float* queries                      # (TOGETHER, max rank)
+    unsigned char* query_codes          # (TOGETHER, max rank, padded to 4)
     int32_t* kept                       # (max n_in + 1,) columns or lines of the inputs
     float* projections                  # (max n_tables * n_hashes * group)
     int32_t* ids                        # (max n_out + 1) candidates; or places in a list, by neuron
@@ -125,6 +127,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     int32_t* set_owners
     uint64_t* seen                      # bitmaps over neurons, zero between uses
     uint64_t* edge_bits
+    float* products                     # (n_rows,) of one neuron
     int32_t* shared                     # (most_active,) of the output: labels of the batch at hand
     int32_t* cursors                    # (n_blocks,)
     int32_t* heads                      # (n_in,) the first entry of an input, 0 between uses

@@ -62,7 +62,8 @@ cdef SelectorView selector_view(selector) except *:
     view.n_random = selector.n_random
     view.rank = selector.rank
     view.directions = floats(selector.directions)
-    view.panels = floats(selector.panels)
+    view.sketches = <signed char*> data(selector.sketches, b"i", 1)
+    view.sketch_starts = ints(selector.sketch_starts)
     view.rows = floats(selector.rows)
     view.offsets = floats(selector.offsets)
     view.plane_start = ints(selector.plane_start)
@@ -149,6 +150,7 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     view.stride = workspace.stride
     view.edge_scores = floats(workspace.edge_scores[thread])
     view.queries = floats(workspace.queries[thread])
+    view.query_codes = <unsigned char*> data(workspace.query_codes[thread], b"u", 1)
     view.kept = ints(workspace.kept[thread])
     view.projections = floats(workspace.projections[thread])
     view.ids = ints(workspace.ids[thread])
@@ -160,6 +162,7 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     view.seen = <uint64_t*> data(workspace.seen[thread], b"u", 8)
     view.edge_bits = <uint64_t*> data(workspace.edge_bits[thread], b"u", 8)
     view.bins = <unsigned char*> data(workspace.bins[thread], b"i", 1)
+    view.products = floats(workspace.products[thread])
     view.shared = ints(workspace.shared[thread])
     view.cursors = ints(workspace.cursors[thread])
     view.examples = ints(workspace.examples[thread])

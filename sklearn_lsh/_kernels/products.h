@@ -25,46 +25,84 @@ LSH_KERNEL(lsh_copy,
     *n_lines = count;
 })
 
+/* sum = <w, x>, x by lines */
+#define LSH_DOT(sum, w, x, lines, n_lines, n)                                                     \
+    do {                                                                                          \
+        lsh_f8 s0_ = {0}; lsh_f8 s1_ = {0}; lsh_f8 s2_ = {0}; lsh_f8 s3_ = {0};                   \
+        const float *x_ = (x);                                                                    \
+        const int32_t *l_ = (lines), *end_ = l_ + (n_lines);                                      \
+        for (; l_ + 4 <= end_; l_ += 4, x_ += 4 * LSH_LINE) {                                     \
+            LSH_ADD8V(s0_, (w) + l_[0], x_); LSH_ADD8V(s1_, (w) + l_[1], x_ + LSH_LINE);          \
+            LSH_ADD8V(s2_, (w) + l_[2], x_ + 2 * LSH_LINE);                                       \
+            LSH_ADD8V(s3_, (w) + l_[3], x_ + 3 * LSH_LINE);                                       \
+        }                                                                                         \
+        for (; l_ < end_; l_++, x_ += LSH_LINE) LSH_ADD8V(s0_, (w) + *l_, x_);                    \
+        LSH_PLUS8(s0_, s2_); LSH_PLUS8(s1_, s3_); LSH_PLUS8(s0_, s1_);                            \
+        (sum) = LSH_SUM8(s0_);                                                                    \
+        for (int k_ = LSH_TAIL(n); k_ < (n); k_++) (sum) += (w)[k_] * x_[k_ - LSH_TAIL(n)];       \
+    } while (0)
+
+/* sum = sum_k w[ids[k]] x[k] */
+#define LSH_GATHER_DOT(sum, w, ids, x, n)                                                         \
+    do {                                                                                          \
+        lsh_f8 s0_ = {0}; lsh_f8 s1_ = {0};                                                       \
+        const float *x_ = (x);                                                                    \
+        const int32_t *i_ = (ids);                                                                \
+        int k_ = 0;                                                                               \
+        for (; k_ + 16 <= (n); k_ += 16) {                                                        \
+            LSH_ADD8G(s0_, w, i_ + k_, x_ + k_); LSH_ADD8G(s1_, w, i_ + k_ + 8, x_ + k_ + 8);     \
+        }                                                                                         \
+        if (k_ + 8 <= (n)) {                                                                      \
+            LSH_ADD8G(s0_, w, i_ + k_, x_ + k_);                                                  \
+            k_ += 8;                                                                              \
+        }                                                                                         \
+        LSH_PLUS8(s0_, s1_);                                                                      \
+        (sum) = LSH_SUM8(s0_);                                                                    \
+        for (; k_ < (n); k_++) (sum) += (w)[i_[k_]] * x_[k_];                                     \
+    } while (0)
+
 /* *out = <w, x>, x by lines */
 LSH_KERNEL(lsh_dot,
     (const float *LSH_RESTRICT w, const float *LSH_RESTRICT x, const int32_t *lines, int n_lines,
      int n, float *LSH_RESTRICT out),
-    (w, x, lines, n_lines, n, out), {
-    lsh_f8 s0 = {0}; lsh_f8 s1 = {0}; lsh_f8 s2 = {0}; lsh_f8 s3 = {0};
-    float sum = 0;
-    const int32_t *end = lines + n_lines;
-    for (; lines + 4 <= end; lines += 4, x += 4 * LSH_LINE) {
-        LSH_ADD8V(s0, w + lines[0], x); LSH_ADD8V(s1, w + lines[1], x + LSH_LINE);
-        LSH_ADD8V(s2, w + lines[2], x + 2 * LSH_LINE); LSH_ADD8V(s3, w + lines[3], x + 3 * LSH_LINE);
-    }
-    for (; lines < end; lines++, x += LSH_LINE) LSH_ADD8V(s0, w + *lines, x);
-    LSH_PLUS8(s0, s2); LSH_PLUS8(s1, s3); LSH_PLUS8(s0, s1);
-    for (int k = LSH_TAIL(n); k < n; k++) sum += w[k] * x[k - LSH_TAIL(n)];
-    LSH_UNROLL
-    for (int k = 0; k < 4; k++) sum += LSH_LANE(s0, k) + LSH_LANE(s0, k + 4);
-    *out = sum;
-})
+    (w, x, lines, n_lines, n, out), { LSH_DOT(*out, w, x, lines, n_lines, n); })
 
 /* *out = sum_k w[ids[k]] x[k] */
 LSH_KERNEL(lsh_gather_dot,
     (const float *LSH_RESTRICT w, const int32_t *LSH_RESTRICT ids, const float *LSH_RESTRICT x, int n,
      float *LSH_RESTRICT out),
-    (w, ids, x, n, out), {
-    lsh_f8 s0 = {0}; lsh_f8 s1 = {0};
-    float sum = 0;
-    int k = 0;
-    for (; k + 16 <= n; k += 16) {
-        LSH_ADD8G(s0, w, ids + k, x + k); LSH_ADD8G(s1, w, ids + k + 8, x + k + 8);
+    (w, ids, x, n, out), { LSH_GATHER_DOT(*out, w, ids, x, n); })
+
+/* out[p] = bias + <w, row rows[p] of x>, rows by lines; meanwhile the weights that are `coming` */
+LSH_KERNEL(lsh_dot_rows,
+    (const float *LSH_RESTRICT w, const float *coming, int n, float bias,
+     const int32_t *LSH_RESTRICT rows, int n_rows, const int64_t *LSH_RESTRICT start,
+     const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT lines,
+     const int32_t *LSH_RESTRICT n_lines, float *LSH_RESTRICT out),
+    (w, coming, n, bias, rows, n_rows, start, x, lines, n_lines, out), {
+    const int share = (n + n_rows - 1) / n_rows;
+    for (int p = 0; p < n_rows; p++) {
+        const int64_t at = start[rows[p]];
+        lsh_prefetch(coming, n, p, share, n);
+        LSH_DOT(out[p], w, x + at, lines + at / LSH_LINE, n_lines[rows[p]], n);
+        out[p] += bias;
     }
-    if (k + 8 <= n) {
-        LSH_ADD8G(s0, w, ids + k, x + k);
-        k += 8;
+})
+
+/* The same of sparse rows. */
+LSH_KERNEL(lsh_gather_dot_rows,
+    (const float *LSH_RESTRICT w, const float *coming, int n, float bias,
+     const int32_t *LSH_RESTRICT rows, int n_rows, const int64_t *LSH_RESTRICT start,
+     const float *LSH_RESTRICT x, const int32_t *LSH_RESTRICT ids,
+     const int32_t *LSH_RESTRICT length, float *LSH_RESTRICT out),
+    (w, coming, n, bias, rows, n_rows, start, x, ids, length, out), {
+    const int share = (n + n_rows - 1) / n_rows;
+    for (int p = 0; p < n_rows; p++) {
+        const int64_t at = start[rows[p]];
+        lsh_prefetch(coming, n, p, share, length[rows[p]]);
+        LSH_GATHER_DOT(out[p], w, ids + at, x + at, length[rows[p]]);
+        out[p] += bias;
     }
-    for (; k < n; k++) sum += w[ids[k]] * x[k];
-    LSH_PLUS8(s0, s1);
-    LSH_UNROLL
-    for (int t = 0; t < 4; t++) sum += LSH_LANE(s0, t) + LSH_LANE(s0, t + 4);
-    *out = sum;
 })
 
 /* out += a x */
@@ -118,6 +156,78 @@ LSH_KERNEL(lsh_score,
             out1[8 * t + i] = LSH_LANE(sum1[t], i) + start[8 * t + i];
         }
 })
+
+/* Codes of a query: q / scale rounded, from -63 to 63, less -64; returns the scale. Padded to fours. */
+static inline float lsh_code(const float *q, int r, uint8_t *codes) {
+    float most = 0;
+    for (int k = 0; k < r; k++) most = fabsf(q[k]) > most ? fabsf(q[k]) : most;
+    /* Queries that have overflowed tell nothing. */
+    const float inverse = most > 0 && most < 1e30f ? 63 / most : 0;
+    for (int k = 0; k < r; k++) codes[k] = (uint8_t)(int)(q[k] * inverse + 64.5f);
+    for (int k = r; k % 4; k++) codes[k] = 64;
+    return inverse > 0 ? most / 63 : 0;
+}
+
+/* out0[t] = scale0 * (starts[t] + sum_k q0[k] codes[k / 4][t][k % 4]) + offsets[t], out1 with q1,
+ * t = 0..31. Sums of whole numbers: the same on every machine. */
+static void lsh_score_codes_base(const int8_t *codes, const uint8_t *q0, const uint8_t *q1, int fours,
+                                 const int32_t *starts, const float *offsets, float scale0,
+                                 float scale1, float *out0, float *out1) {
+    for (int t = 0; t < 32; t++) {
+        int32_t sum0 = starts[t], sum1 = starts[t];
+        for (int k = 0; k < 4 * fours; k++) {
+            const int32_t code = codes[128 * (k / 4) + 4 * t + k % 4];
+            sum0 += q0[k] * code;
+            sum1 += q1[k] * code;
+        }
+        out0[t] = scale0 * (float)sum0 + offsets[t];
+        out1[t] = scale1 * (float)sum1 + offsets[t];
+    }
+}
+#ifdef LSH_AVX2
+LSH_AVX2 static void lsh_score_codes_avx2(const int8_t *codes, const uint8_t *q0, const uint8_t *q1,
+                                          int fours, const int32_t *starts, const float *offsets,
+                                          float scale0, float scale1, float *out0, float *out1) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i sum0[4], sum1[4];
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++)
+        sum0[t] = sum1[t] = _mm256_loadu_si256((const __m256i *)(starts + 8 * t));
+    for (int k = 0; k < fours; k++, codes += 128) {
+        int32_t four0, four1;
+        memcpy(&four0, q0 + 4 * k, 4);
+        memcpy(&four1, q1 + 4 * k, 4);
+        const __m256i a0 = _mm256_set1_epi32(four0), a1 = _mm256_set1_epi32(four1);
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++) {
+            const __m256i c = _mm256_loadu_si256((const __m256i *)(codes + 32 * t));
+            /* Two products of 127 x 127 fit 16 bits. */
+            sum0[t] = _mm256_add_epi32(
+                sum0[t], _mm256_madd_epi16(_mm256_maddubs_epi16(a0, c), ones));
+            sum1[t] = _mm256_add_epi32(
+                sum1[t], _mm256_madd_epi16(_mm256_maddubs_epi16(a1, c), ones));
+        }
+    }
+    const __m256 s0 = _mm256_set1_ps(scale0), s1 = _mm256_set1_ps(scale1);
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++) {
+        const __m256 offset = _mm256_loadu_ps(offsets + 8 * t);
+        _mm256_storeu_ps(out0 + 8 * t, _mm256_fmadd_ps(s0, _mm256_cvtepi32_ps(sum0[t]), offset));
+        _mm256_storeu_ps(out1 + 8 * t, _mm256_fmadd_ps(s1, _mm256_cvtepi32_ps(sum1[t]), offset));
+    }
+}
+#endif
+static inline void lsh_score_codes(const int8_t *codes, const uint8_t *q0, const uint8_t *q1, int fours,
+                                   const int32_t *starts, const float *offsets, float scale0,
+                                   float scale1, float *out0, float *out1) {
+#ifdef LSH_AVX2
+    if (lsh_avx2) {
+        lsh_score_codes_avx2(codes, q0, q1, fours, starts, offsets, scale0, scale1, out0, out1);
+        return;
+    }
+#endif
+    lsh_score_codes_base(codes, q0, q1, fours, starts, offsets, scale0, scale1, out0, out1);
+}
 
 /* out_e[0..n) = sum over s of d_e[s] rows[ids[s] * stride + 0..n), e = 0..3: products of matrices whose
  * rows lie apart, from registers */

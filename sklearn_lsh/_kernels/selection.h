@@ -16,41 +16,75 @@ LSH_KERNEL(lsh_range, (const float *LSH_RESTRICT x, int n, float *LSH_RESTRICT r
 })
 
 /* bins[k] = place of x[k] among 256 equal steps from low; whatever is outside goes to the ends */
-LSH_KERNEL(lsh_bins,
-    (const float *LSH_RESTRICT x, int n, float low, float scale, uint8_t *LSH_RESTRICT bins),
-    (x, n, low, scale, bins), {
-    LSH_SIMD(omp simd)
+static void lsh_bins_base(const float *LSH_RESTRICT x, int n, float low, float scale,
+                          uint8_t *LSH_RESTRICT bins) {
     for (int k = 0; k < n; k++) {
         float place = (x[k] - low) * scale;
         place = place < 255 ? place : 255;
         bins[k] = (uint8_t)(int)(place > 0 ? place : 0);
     }
-})
-
-#if defined(__GNUC__)
-typedef uint8_t lsh_b32 __attribute__((vector_size(32), aligned(1), may_alias));
-#define LSH_COUNT32(part, x, t) ((part) -= (lsh_b32)(*(const lsh_b32 *)(x) >= (t)))
-#define LSH_BYTE(part, i) ((part)[i])
-#else
-typedef struct { uint8_t lane[32]; } lsh_b32;
-#define LSH_COUNT32(part, x, t) do for (int i_ = 0; i_ < 32; i_++) (part).lane[i_] += (x)[i_] >= (t); while (0)
-#define LSH_BYTE(part, i) ((part).lane[i])
+}
+#ifdef LSH_AVX2
+LSH_AVX2 static void lsh_bins_avx2(const float *LSH_RESTRICT x, int n, float low, float scale,
+                                   uint8_t *LSH_RESTRICT bins) {
+    const __m256 from = _mm256_set1_ps(low), by = _mm256_set1_ps(scale);
+    const __m256 last = _mm256_set1_ps(255);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    int k = 0;
+    for (; k + 32 <= n; k += 32) {
+        __m256i place[4];
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++)
+            place[t] = _mm256_cvttps_epi32(_mm256_min_ps(
+                _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + k + 8 * t), from), by), last));
+        /* Packing cuts off below, and takes halves of registers. */
+        const __m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(place[0], place[1]),
+                                                  _mm256_packs_epi32(place[2], place[3]));
+        _mm256_storeu_si256((__m256i *)(bins + k), _mm256_permutevar8x32_epi32(bytes, order));
+    }
+    lsh_bins_base(x + k, n - k, low, scale, bins + k);
+}
 #endif
+static inline void lsh_bins(const float *x, int n, float low, float scale, uint8_t *bins) {
+#ifdef LSH_AVX2
+    if (lsh_avx2) { lsh_bins_avx2(x, n, low, scale, bins); return; }
+#endif
+    lsh_bins_base(x, n, low, scale, bins);
+}
 
-/* *count = how many of n bytes are at least t */
-LSH_KERNEL(lsh_count, (const uint8_t *bins, int n, uint8_t t, int *count), (bins, n, t, count), {
+/* How many of n bytes are at least t. */
+static int lsh_count_base(const uint8_t *bins, int n, uint8_t t) {
     int total = 0;
+    for (int k = 0; k < n; k++) total += bins[k] >= t;
+    return total;
+}
+#ifdef LSH_AVX2
+LSH_AVX2 static int lsh_count_avx2(const uint8_t *bins, int n, uint8_t t) {
+    const __m256i least = _mm256_set1_epi8((char)t), zero = _mm256_setzero_si256();
+    __m256i total = zero;
     int k = 0;
     while (n - k >= 32) {
         /* A lane holds 255. */
         const int stop = n - k < 32 * 255 ? n - 31 : k + 32 * 255;
-        lsh_b32 part = {0};
-        for (; k < stop; k += 32) LSH_COUNT32(part, bins + k, t);
-        for (int i = 0; i < 32; i++) total += LSH_BYTE(part, i);
+        __m256i part = zero;
+        for (; k < stop; k += 32) {
+            const __m256i b = _mm256_loadu_si256((const __m256i *)(bins + k));
+            part = _mm256_sub_epi8(part, _mm256_cmpeq_epi8(_mm256_max_epu8(b, least), b));
+        }
+        total = _mm256_add_epi64(total, _mm256_sad_epu8(part, zero));
     }
-    for (; k < n; k++) total += bins[k] >= t;
-    *count = total;
-})
+    const __m128i halves =
+        _mm_add_epi64(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
+    const int64_t sum = _mm_extract_epi64(halves, 0) + _mm_extract_epi64(halves, 1);
+    return (int)sum + lsh_count_base(bins + k, n - k, t);
+}
+#endif
+static inline int lsh_count(const uint8_t *bins, int n, uint8_t t) {
+#ifdef LSH_AVX2
+    if (lsh_avx2) return lsh_count_avx2(bins, n, t);
+#endif
+    return lsh_count_base(bins, n, t);
+}
 
 /* Bit k of above: bins[k] > target; bit k of edge: bins[k] == target. Whole words of 64. */
 static void lsh_masks_base(const uint8_t *bins, int n_words, int target, uint64_t *above,

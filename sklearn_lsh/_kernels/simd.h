@@ -66,6 +66,10 @@ typedef struct { float lane[8]; } lsh_f8;
 #define LSH_UNROLL
 #endif
 
+#define LSH_SUM8(v)                                                                               \
+    (((LSH_LANE(v, 0) + LSH_LANE(v, 4)) + (LSH_LANE(v, 1) + LSH_LANE(v, 5))) +                    \
+     ((LSH_LANE(v, 2) + LSH_LANE(v, 6)) + (LSH_LANE(v, 3) + LSH_LANE(v, 7))))
+
 /* Ask for a part of a row of n floats, `share` of them, that is about to be read through index lists, if
  * the n_reads entries are most of the part's cache lines. A whole row at once would stop the work at hand. */
 static inline void lsh_prefetch(const float *row, int n, int part, int share, int n_reads) {
