@@ -11,7 +11,7 @@ from sklearn_lsh._kernels._pairs cimport (
     Run, is_shared, n_runs, neuron_at, neurons_of, run_at, slot,
 )
 from sklearn_lsh._kernels._views cimport (
-    EXPECTED, IDENTITY, LEAKY_RELU, LINE, LOGISTIC, PANEL, RELU, TANH, Activation, LayerView, Pairs,
+    EXPECTED, IDENTITY, LEAKY_RELU, LOGISTIC, PANEL, RELU, TANH, Activation, LayerView, Pairs,
     Row, RowsView, Scratch, column_at, n_stored, row_at,
 )
 

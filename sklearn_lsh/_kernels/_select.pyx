@@ -275,7 +275,8 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
             counts[1] += projected
         if selector.kind == SKETCH:
             for e in range(size):
-                scales[e] = lsh_code(scratch.queries + e * r, r, scratch.query_codes + e * fours * 4)
+                scales[e] = lsh_code(scratch.queries + e * r, r,
+                                     scratch.query_codes + e * fours * 4)
             for panel in range((selector.n_out + PANEL - 1) // PANEL):
                 for e in range(0, size, 2):
                     # Two rows at a time; a last one alone is scored twice over.
