@@ -51,7 +51,7 @@ def measure(model, X, y):
     workspace = Workspace(network.layers, BATCH, 1)
     inputs, targets = Rows.from_matrix(X[:BATCH]), Rows.one_hot(y[:BATCH], 10)
     # Every row is learned from, as in the first epoch.
-    settings = targets, np.ones(BATCH), optimizer, 1e-4, BATCH, False, 0.0, workspace
+    settings = targets, np.ones(BATCH), optimizer, 1e-4, BATCH, False, 0.0, 1.0, workspace
     *_, counts, touched = _train.train(layers, loss, inputs, *settings)
     flow = network.forward(inputs, workspace, dict.fromkeys(COSTS, 0))
     passes = [lambda n=n: _passes.run(layers[:n], inputs, workspace) for n in range(1, 4)]

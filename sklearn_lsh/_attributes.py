@@ -12,7 +12,8 @@ from sklearn_lsh._directions import Directions
 from sklearn_lsh._hashing import HashFamily
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam, Optimizer
 from sklearn_lsh._output_selector import OutputSelector
-from sklearn_lsh._schema import array, fields, flag, integer, number, optional
+from sklearn_lsh._rests import LONGEST, Rests
+from sklearn_lsh._schema import MOST, array, fields, flag, integer, number, optional
 from sklearn_lsh._selectors import (
     LARGEST_CODE,
     SampledSelector,
@@ -89,6 +90,11 @@ def order(value, name):
     return array(np.int64, n, low=0, high=n - 1)(value, name)
 
 
+def rests(given, name):
+    losses = given.get("losses") if isinstance(given, dict) else None
+    return restore(Rests(losses.size if isinstance(losses, np.ndarray) else 0), given, name)
+
+
 def like(present):
     return array(present.dtype, *present.shape)
 
@@ -99,6 +105,16 @@ def _(trainer: Trainer):
         "alpha": number(0), "work": number(1e-9), "rows_per_step": integer(1), "rows": integer(),
         "next_refresh": number(0), "next_look": number(0), "looking": number(0), "streaming": flag,
         "optimizer": part(trainer.optimizer), "order": optional(order),
+        "rests": optional(rests), "settled_tol": number(0, 1),
+    }  # fmt: skip
+
+
+@attributes.register
+def _(rests: Rests):
+    n = len(rests.losses)
+    return {
+        "streaks": array(np.int64, n, low=0, high=MOST), "losses": array(DOUBLE, n, finite=False),
+        "left": array(np.int64, n, low=0, high=LONGEST),
     }  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = CONSTRAINTS
     sampled_output = False
+    settled_tol = 0.0
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -93,6 +93,8 @@ class Checkpoint:
                 np.sort(trainer.order), np.arange(n_rows)
             ):
                 raise ValueError(f"trainer.schedule.order must be the order of {n_rows} rows.")
+            if trainer.rests is not None and len(trainer.rests.losses) != n_rows:
+                raise ValueError(f"trainer.schedule.rests must be of {n_rows} rows.")
             checks = {
                 "best": lambda value, name: real(decode(value, name), name),
                 "no_improvement": integer(),

@@ -1,6 +1,6 @@
 """The classifier: scikit-learn's contract, class labels and predictions."""
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_lsh._base import BaseLSHMLP
 from sklearn_lsh._labels import encode
@@ -172,6 +172,14 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         be there (importance sampling, Bengio & Senecal 2003). Predictions score all labels. Not
         for 100 labels or fewer. 'auto': above 4096 classes or labels. `early_stopping` then goes by
         the precision of the best label where there are several.
+    settled_tol : float or 'auto', default='auto'
+        A training row whose predicted probabilities (under `sampled_output`, of the outputs that
+        are computed) are all closer than this to its targets is settled. It takes no part in the
+        step, though it counts in the batch, and `fit` leaves it out of the next epoch, of the
+        next two if it is found settled again, and so on up to three; `loss_` then counts the loss
+        it had. Late in training most rows are settled, and learning from them is most of the work
+        (compare Jiang et al., arXiv:1910.00762). 0: every row teaches in every epoch, as in
+        scikit-learn. 'auto': 0.01 where a hidden layer selects, 0 where none does.
 
     Attributes
     ----------
@@ -245,10 +253,6 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     weights. Asynchronous steps put the number of the batch's rows times the mean weight of all rows
     in the place of that sum. `loss_` counts the penalty of all weights.
 
-    **Settled rows.** Where hidden layers of a classifier select, a row whose predicted
-    probabilities are all within 0.01 of its target takes no part in the step, though it counts in
-    the batch: late in training most rows are such, and learning from them is most of the work.
-
     **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
     same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of
     NumPy may round differently, and a decision between two close neurons may then fall otherwise.
@@ -300,6 +304,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "loss": [StrOptions({"log_loss", "softmax"})],
         "sampled_output": ["boolean", StrOptions({"auto"})],
+        "settled_tol": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
     }
 
     def __init__(
@@ -343,6 +348,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         class_weight=None,
         loss="log_loss",
         sampled_output="auto",
+        settled_tol="auto",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -382,6 +388,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         self.class_weight = class_weight
         self.loss = loss
         self.sampled_output = sampled_output
+        self.settled_tol = settled_tol
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -8,7 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh._monitor import Monitor, evaluate
 from sklearn_lsh._network import COSTS
-from sklearn_lsh._parameters import make_optimizer
+from sklearn_lsh._parameters import make_optimizer, settled_tol
+from sklearn_lsh._rests import Rests
 from sklearn_lsh._workspace import Workspace
 
 
@@ -77,6 +78,9 @@ class Epochs:
             return
         trainer.alpha, trainer.rows_per_step = float(est.alpha), n_rows
         trainer.streaming, trainer.order = self.incremental, np.arange(len(train))
+        trainer.settled_tol = settled_tol(est, trainer.network)
+        if trainer.settled_tol and not self.incremental:
+            trainer.rests = Rests(len(train))
         if cold:
             trainer.begin(train.inputs, train.weight, self.workspace, est.n_multiplications_)
         elif not self.incremental:

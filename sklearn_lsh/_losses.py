@@ -27,8 +27,6 @@ class Loss:
         Code of the kernel.
     out_activation : str
         scikit-learn's name of the function that turns scores into predictions.
-    gives_probabilities : bool
-        Whether these are probabilities, and derivatives by the scores their errors.
     """
 
     KINDS: ClassVar[dict] = {
@@ -59,7 +57,6 @@ class Loss:
         self.name = name
         self.delta = delta
         self.kind, self.out_activation = self.KINDS[name]
-        self.gives_probabilities = name in ("log_loss", "binary_log_loss")
 
     def predictions(self, scores):
         """Raw scores (n_rows, n_outputs) to probabilities or means, float64."""

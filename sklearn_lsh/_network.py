@@ -9,10 +9,6 @@ from sklearn_lsh._rows import stack
 
 COSTS = ("forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense")
 
-# A row whose outputs are all this close to their targets teaches what is known already: late in
-# training most rows do, and the backward pass and the update are most of the work.
-SETTLED = 0.01
-
 
 class Network:
     """A stack of layers, the last of which is dense and linear: its outputs are the raw scores.
@@ -51,30 +47,24 @@ class Network:
         return [rows_.take(rows) for rows_ in (workspace.inputs, *workspace.outputs)]
 
     def train(
-        self, inputs, targets, weight, optimizer, alpha, batch_size, lock_free, workspace, spent
-    ):
-        """An optimiser step a batch.
+        self, inputs, targets, weight, optimizer, alpha, batch_size, lock_free, settled_tol, due,
+        workspace, spent,
+    ):  # fmt: skip
+        """An optimiser step a batch; due : share of all rows, of which the others rest.
 
-        Returns the weighted loss and the share of the penalty in it, both summed over the rows.
+        Returns the weighted loss and the share of the penalty in it, both summed over the rows; of
+        every row its loss, and whether it was settled.
         """
-        loss, share, counts, touched = _train.train(
+        loss, share, counts, touched, losses, settled = _train.train(
             self.layers, self.loss, inputs, targets, weight, optimizer, alpha, batch_size,
-            lock_free, self.settled_below(), workspace,
+            lock_free, settled_tol, due, workspace,
         )  # fmt: skip
         n_steps = -(-len(inputs) // batch_size)
         optimizer.t += n_steps
         for layer in self.layers:
             layer.selector.advance(n_steps)
         self.count(spent, counts, len(inputs), touched, optimizer.n_multiplications)
-        return loss, share
-
-    def settled_below(self):
-        """Errors of a probability that are not learned from.
-
-        Networks of which every neuron is active learn from all, as others do.
-        """
-        selects = any(not layer.selector.is_dense for layer in self.layers[:-1])
-        return SETTLED if selects and self.loss.gives_probabilities else 0.0
+        return loss, share, losses, settled
 
     def dense_cost(self, inputs, optimizer, batch_size):
         """Multiplications of an epoch over `inputs` with every neuron active."""

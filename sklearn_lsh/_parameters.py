@@ -28,6 +28,7 @@ BUILT_IN = (
     "n_probes", "n_candidates", "mips", "sketch_size", "sampled_output", "loss",
 )  # fmt: skip
 PROCESS = os.getpid()
+SETTLED_TOL = 0.01  # of settled_tol="auto"
 MAX_NEURONS = 2**30  # kernels number them by 32 bits
 MAX_THREADS = 1024  # OpenMP ends the process where it cannot start as many as were asked for
 
@@ -126,6 +127,14 @@ def check_parameters(est):
             f"{est.hash_function!r} needs {size / 2**20:.0f} MiB a layer for bucket offsets alone; "
             f"{MAX_TABLE_BYTES // 2**20} MiB is the limit."
         )
+
+
+def settled_tol(est, network):
+    """What `settled_tol` stands for: networks of which every neuron is active learn from all."""
+    if est.settled_tol != "auto":
+        return float(est.settled_tol)
+    selects = any(not layer.selector.is_dense for layer in network.layers[:-1])
+    return SETTLED_TOL if selects else 0.0
 
 
 def thread_count(est):

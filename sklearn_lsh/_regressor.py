@@ -231,10 +231,6 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
     weights. Asynchronous steps put the number of the batch's rows times the mean weight of all rows
     in the place of that sum. `loss_` counts the penalty of all weights.
 
-    **Settled rows.** Where hidden layers of a classifier select, a row whose predicted
-    probabilities are all within 0.01 of its target takes no part in the step, though it counts in
-    the batch: late in training most rows are such, and learning from them is most of the work.
-
     **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
     same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of
     NumPy may round differently, and a decision between two close neurons may then fall otherwise.

@@ -45,8 +45,12 @@ class Trainer:
         differ from doubling its weight. Set, as `streaming` is, by every call that trains.
     streaming : bool
         Whether rows come in chunks: the first few may not be like the rest.
+    settled_tol : float
+        Rows whose deltas at the output are all smaller are settled. Set by every call, too.
     order : ndarray of int, or None
         Order of the rows in the last epoch, on which a shuffle builds; None when not training.
+    rests : Rests or None
+        None when not training, and in streams, which meet a row once.
     """
 
     def __init__(self, network, optimizer, alpha, work):
@@ -59,7 +63,8 @@ class Trainer:
         self.next_refresh = self.next_look = 1
         self.looking = 0.0  # nanoseconds
         self.streaming = False
-        self.order = None
+        self.order = self.rests = None
+        self.settled_tol = 0.0
 
     def begin(self, inputs, weight, workspace, spent):
         """Show the selectors the data, before the first step."""
@@ -75,15 +80,23 @@ class Trainer:
         self.order = self.order[order]
 
     def epoch(self, inputs, targets, weight, batch_size, asynchronous, workspace, spent):
-        """Train on all rows once, in `order`; returns the mean loss, penalty included.
+        """Train on the rows that are due, in `order`; returns the mean loss, penalty included.
+
+        The losses of rows at rest are those they had when last met.
 
         Raises
         ------
         ValueError
             When the weights have become infinite or NaN.
         """
-        inputs, targets = inputs.take(self.order), targets.take(self.order)
-        weight = weight[self.order]
+        order, resting, due = self.order, 0.0, 1.0
+        if self.rests is not None:
+            order, rests = self.rests.due(order)
+            resting = float(weight[rests] @ self.rests.losses[rests]) / weight.mean()
+            due = float(weight[order].sum() / weight.sum())
+        spent["dense"] += self.network.dense_cost(inputs, self.optimizer, batch_size)
+        n_rows = len(inputs)
+        inputs, targets, weight = inputs.take(order), targets.take(order), weight[order]
         for layer in self.network.layers:
             layer.prepare_to_train(self.optimizer.n_slots)
         alpha = self.alpha
@@ -101,7 +114,7 @@ class Trainer:
             left = -(-(len(inputs) - at) // batch_size)
             n_steps = min(n_steps, max(1, ROWS_A_CALL // batch_size), left)
             rows = slice(at, at + n_steps * batch_size)
-            loss, share = self.network.train(
+            loss, share, losses, settled = self.network.train(
                 inputs.take(rows),
                 targets.take(rows),
                 weight[rows],
@@ -109,19 +122,22 @@ class Trainer:
                 alpha,
                 batch_size,
                 asynchronous,
+                self.settled_tol,
+                due,
                 workspace,
                 spent,
             )
+            if self.rests is not None:
+                self.rests.note(order[rows], settled, losses)
             total, shares, at = total + loss, shares + share, rows.stop
             last = slice(at - batch_size, at)
             self.catch_up(n_steps, inputs.take(last), weight[last], workspace, spent)
-        spent["dense"] += self.network.dense_cost(inputs, self.optimizer, batch_size)
         if not np.isfinite(squared_norm(self.network)):
             raise ValueError(
                 "Training produced weights that are not finite; a smaller learning_rate_init or "
                 "scaled inputs may help."
             )
-        return (total + 0.5 * alpha * penalty * shares) / len(inputs)
+        return (total + resting) / n_rows + 0.5 * alpha * penalty * shares / max(1, len(inputs))
 
     def catch_up(self, n_steps, inputs, weight, workspace, spent):
         """Count steps; let the selectors follow inputs and weights when it is time.
@@ -155,7 +171,7 @@ class Trainer:
 
         keep_slots : or drop the optimiser's state, twice the size of the weights under Adam.
         """
-        self.order = None
+        self.order = self.rests = None
         if self.streaming:
             return
         self.network.refresh(spent, n_threads)

@@ -19,7 +19,7 @@ from sklearn.base import clone
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
 from sklearn_lsh._losses import Loss
-from sklearn_lsh._network import SETTLED
+from sklearn_lsh._parameters import SETTLED_TOL
 from sklearn_lsh.inspection import prediction_cost
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -111,7 +111,7 @@ def test_settled_rows_teach_nothing(selectors, counts, to_input, sampled_output)
     Ws, bs = transposed(model)
     active = winners(Ws, bs, X, "relu", counts)
     deltas = ref.LOSSES["softmax"](ref.forward(Ws, bs, X, "relu", active)[2], np.eye(4)[y])[1]
-    doubtful = np.abs(deltas).max(axis=1) >= SETTLED
+    doubtful = np.abs(deltas).max(axis=1) >= SETTLED_TOL
     assert not doubtful[:20].all() and doubtful[20:].any()
     before = dict(model.n_multiplications_)
     new_Ws, new_bs = transposed(model.partial_fit(to_input(X), y))

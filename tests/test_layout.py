@@ -12,7 +12,7 @@ import sklearn_lsh
 PACKAGE = Path(sklearn_lsh.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"_archive", "_costs", "_layer", "_rows", "_schema", "_workspace"},
+    {"_archive", "_costs", "_layer", "_rests", "_rows", "_schema", "_workspace"},
     {
         "_coordinates", "_directions", "_hashing", "_losses", "_optimizers", "_output_selector",
         "_selection", "_selectors", "_table_selector",

@@ -121,7 +121,7 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
 cdef bint is_settled(const float* deltas, int n, float below) noexcept nogil:
     cdef int k
     for k in range(n):
-        if fabsf(deltas[k]) >= below:
+        if not fabsf(deltas[k]) < below:
             return False
     return True
 

@@ -9,6 +9,7 @@ sparse active sets make that rare.
 from cython.parallel cimport prange, threadid
 from libc.math cimport pow, sqrt
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from sklearn_lsh._kernels._views cimport (
 cdef struct Batch:
     Py_ssize_t i                        # its first example
     int n
+    double weight                       # of its examples
     StepView step
     Gradient gradient
 
@@ -38,6 +40,9 @@ cdef struct Task:                       # what all batches share
     double beta2
     int64_t t                           # steps taken before
     double alpha
+    double due                          # share of all rows; the others rest: a gradient of 0
+    double* losses                      # of the examples, to be written
+    unsigned char* settled
 
 
 cdef Batch batch_at(const Net* net, const Task* task, int64_t number) noexcept nogil:
@@ -56,24 +61,29 @@ cdef Batch batch_at(const Net* net, const Task* task, int64_t number) noexcept n
     else:
         for i in range(batch.i, batch.i + batch.n):
             weight += task.weights[i]
-    batch.gradient.scale = 1 / weight
-    batch.gradient.decay = task.alpha / weight
+    batch.weight = weight
+    batch.gradient.scale = task.due / weight
+    batch.gradient.decay = task.alpha * task.due / weight
     return batch
 
 
-cdef void add_losses(const Batch* batch, const double* weights, const double* losses,
-                     double* totals) noexcept nogil:
-    """Add the batch's loss, and the share its penalty has in it, times the rows it has."""
+cdef void note(const Task* task, const Batch* batch, const unsigned char* settled,
+               double* totals) noexcept nogil:
+    """Add the batch's loss, and the share its penalty has in it, times the rows it has.
+
+    settled : of the rows that its examples were in.
+    """
     cdef int e
     cdef double loss = 0
+    memcpy(task.settled + batch.i, settled, batch.n)
     for e in range(batch.n):
-        loss += weights[batch.i + e] * losses[e]
-    totals[0] += batch.n * batch.gradient.scale * loss
-    totals[1] += batch.n * batch.gradient.scale
+        loss += task.weights[batch.i + e] * task.losses[batch.i + e]
+    totals[0] += batch.n / batch.weight * loss
+    totals[1] += batch.n / batch.weight
 
 
 cdef void train_alone(const Net* net, const Task* task, int64_t number, Py_ssize_t first,
-                      Scratch* scratch, int64_t* counts, int64_t* touched, double* losses,
+                      Scratch* scratch, int64_t* counts, int64_t* touched,
                       double* totals) noexcept nogil:
     """A batch on one thread, in the rows from `first` on."""
     cdef Batch batch = batch_at(net, task, number)
@@ -82,21 +92,21 @@ cdef void train_alone(const Net* net, const Task* task, int64_t number, Py_ssize
     for block in range((batch.n + size - 1) // size):
         at = block * size
         pass_block(net, batch.i + at, first + at, min(size, batch.n - at), scratch.shared,
-                   n_shared, scratch, counts, losses + at)
-    add_losses(&batch, task.weights, losses, totals)
+                   n_shared, scratch, counts, task.losses + batch.i + at)
+    note(task, &batch, net.settled + first, totals)
     for depth in range(net.n_layers):
         touched[depth] += update_part(net, depth, 0, 1, first, batch.n, task.weights + batch.i,
                                       &batch.step, batch.gradient, scratch)
 
 
 cdef void train_together(Net* net, const Task* task, int64_t number, int n_threads,
-                         Scratch* scratch, int64_t* counts, int64_t* touched, double* losses,
+                         Scratch* scratch, int64_t* counts, int64_t* touched,
                          double* totals) noexcept nogil:
     """A batch on all threads."""
     cdef Batch batch = batch_at(net, task, number)
     cdef int depth
-    pass_batch(net, batch.i, batch.n, n_threads, scratch, counts, losses)
-    add_losses(&batch, task.weights, losses, totals)
+    pass_batch(net, batch.i, batch.n, n_threads, scratch, counts, task.losses + batch.i)
+    note(task, &batch, net.settled, totals)
     update_batch(net, batch.n, task.weights + batch.i, &batch.step, batch.gradient, n_threads,
                  scratch, touched)
     for depth in range(net.n_layers):
@@ -105,14 +115,17 @@ cdef void train_together(Net* net, const Task* task, int64_t number, int n_threa
 
 
 def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimizer,
-          double alpha, int batch_size, bint lock_free, float settled_below, workspace):
+          double alpha, int batch_size, bint lock_free, float settled_below, double due,
+          workspace):
     """One pass over the rows of `inputs`, an optimiser step a batch.
 
     sample_weight : lock-free, relative to their mean. settled_below : rows whose deltas at the
-    output are all smaller are not learned from. workspace : for batch_size rows, a thread
+    output are all smaller are not learned from. due : share that these rows are of all there are; of the
+    others the gradient counts as 0. workspace : for batch_size rows, a thread
     where lock-free; holds the last batch afterwards.
     Returns the weighted loss and the share of the penalty in it, both summed over the rows; counts
-    as `_passes.run`; and the weights touched, int64 (n_layers,).
+    as `_passes.run`; the weights touched, int64 (n_layers,); of every row its loss, float64, and
+    whether it was settled, uint8.
     """
     cdef Net net
     cdef Task task
@@ -123,7 +136,8 @@ def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimi
     # What threads add to fills cache lines of its own.
     cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * MAX_LAYERS), dtype=np.int64)
     cdef int64_t[:, ::1] touched = np.zeros((n_threads, MAX_LAYERS), dtype=np.int64)
-    cdef double[:, ::1] losses = np.zeros((n_threads, batch_size + 16))
+    cdef double[::1] losses = np.zeros(len(inputs))
+    cdef unsigned char[::1] settled = np.zeros(len(inputs), dtype=np.uint8)
     cdef double[:, ::1] totals = np.zeros((n_threads, 16))
     net_view(&net, layers, inputs, workspace)
     scratch = scratch_views(workspace)
@@ -140,17 +154,20 @@ def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimi
     task.beta2 = optimizer.beta2
     task.t = optimizer.t
     task.alpha = alpha
+    task.due = due
+    task.losses = &losses[0]
+    task.settled = &settled[0]
     n_batches = (net.x.n + batch_size - 1) // batch_size
     if lock_free:
         for number in prange(n_batches, nogil=True, schedule="dynamic", num_threads=n_threads):
             thread = threadid()
             train_alone(&net, &task, number, thread * room, &scratch[thread], &counts[thread, 0],
-                        &touched[thread, 0], &losses[thread, 0], &totals[thread, 0])
+                        &touched[thread, 0], &totals[thread, 0])
     else:
         with nogil:
             for number in range(n_batches):
                 train_together(&net, &task, number, n_threads, scratch, &counts[0, 0],
-                               &touched[0, 0], &losses[0, 0], &totals[0, 0])
+                               &touched[0, 0], &totals[0, 0])
     loss_, share = np.asarray(totals).sum(axis=0)[:2]
     return (loss_, share, np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS),
-            np.asarray(touched).sum(axis=0)[:n])
+            np.asarray(touched).sum(axis=0)[:n], np.asarray(losses), np.asarray(settled))

@@ -1,0 +1,98 @@
+"""Rows that are settled teach nothing, and rest."""
+
+import numpy as np
+import pytest
+from cases import TARGET, X, Y, assert_same_parameters, small
+
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
+from sklearn_lsh._rests import LONGEST, Rests
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def test_rests_grow_longer():
+    rests, order = Rests(3), np.array([2, 0, 1])
+    met = []
+    for _ in range(15):
+        due, left_out = rests.due(order)
+        np.testing.assert_array_equal(np.sort(due), np.flatnonzero(~left_out))
+        assert list(due) == [row for row in order if row in due]
+        met.append(set(due.tolist()))
+        # Row 0 is always settled, row 1 never, row 2 at every other meeting.
+        settled = [row == 0 or (row == 2 and len(met) % 4 == 1) for row in due]
+        rests.note(due, np.array(settled), 0.1 * due)
+    of_0 = np.flatnonzero([0 in rows for rows in met])
+    np.testing.assert_array_equal(np.diff(of_0), [2, 3, *[LONGEST + 1] * (len(of_0) - 3)])
+    assert all(1 in rows for rows in met)
+    assert [2 in rows for rows in met[:6]] == [True, False, True, True, True, False]
+    np.testing.assert_allclose(rests.losses, [0, 0.1, 0.2])
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_settled_rows_are_left_out_of_epochs(asynchronous):
+    # A large tolerance settles nearly all.
+    params = {"selector": "topk", "max_iter": 20, "asynchronous": asynchronous}
+    every, few = (small(**params, settled_tol=tol).fit(X, Y) for tol in (0, 0.9))
+    assert few.n_multiplications_["forward"] < 0.7 * every.n_multiplications_["forward"]
+    assert few.n_multiplications_["dense"] == every.n_multiplications_["dense"]
+    assert few.n_iter_ == every.n_iter_ and few.t_ == every.t_
+    assert np.isfinite(few.loss_curve_).all()
+    assert few._trainer.rests is None  # fitted models do not keep it
+
+
+def test_loss_counts_rows_at_rest():
+    """As it would be of all rows: weights hardly move at so small a rate."""
+    params = {"selector": "topk", "max_iter": 6, "learning_rate_init": 1e-9}
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(X))
+    every, few = (small(**params, settled_tol=tol) for tol in (0, 0.95))
+    for model in (every, few):
+        model.fit(X, Y, sample_weight=weight)
+    assert few.n_multiplications_["forward"] < every.n_multiplications_["forward"]
+    np.testing.assert_allclose(few.loss_curve_, every.loss_curve_, rtol=0.02)
+
+
+def test_epochs_in_which_all_rows_rest():
+    model = small(selector="topk", max_iter=30, settled_tol=0.9999).fit(X, np.zeros(len(X)))
+    assert model.n_iter_ >= 11 and np.isfinite(model.loss_curve_).all()
+
+
+def test_who_learns_from_all_rows():
+    def tol_of(model, y=Y):
+        seen = []
+
+        class Watched(type(model)):
+            def _score(self, *args, **kwargs):
+                seen.append((self._trainer.settled_tol, self._trainer.rests is not None))
+                return super()._score(*args, **kwargs)
+
+        watched = Watched(**model.get_params())
+        watched.fit(X, y, X_val=X, y_val=y)
+        return seen[0]
+
+    assert tol_of(small(selector="dense", max_iter=1)) == (0.0, False)
+    assert tol_of(small(selector="topk", max_iter=1)) == (0.01, True)
+    assert tol_of(small(selector="dense", max_iter=1, settled_tol=0.2)) == (0.2, True)
+    assert tol_of(small(selector="topk", max_iter=1, settled_tol=0)) == (0.0, False)
+    assert tol_of(small(LSHMLPRegressor, selector="topk", max_iter=1), TARGET) == (0.0, False)
+
+
+def test_rows_of_a_stream_do_not_rest():
+    streams = [small(selector="topk", settled_tol=tol) for tol in (0, 0.01)]
+    for model in streams:
+        model.partial_fit(X, Y, classes=range(10))
+    one, other = (model.n_multiplications_["forward"] for model in streams)
+    assert one == other
+
+
+def test_same_bits_at_any_thread_count():
+    models = [
+        small(selector="topk", max_iter=12, settled_tol=0.5, n_threads=n).fit(X, Y) for n in (1, 2)
+    ]
+    assert_same_parameters(*models)
+    assert models[0].loss_curve_ == models[1].loss_curve_
+
+
+@pytest.mark.parametrize("value", [-0.1, 1, "none", None])
+def test_tolerances_that_are_none(value):
+    with pytest.raises(ValueError, match="settled_tol"):
+        LSHMLPClassifier(settled_tol=value).fit(X, Y)
