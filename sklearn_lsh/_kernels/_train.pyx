@@ -121,8 +121,8 @@ def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimi
 
     sample_weight : lock-free, relative to their mean. settled_below : rows whose deltas at the
     output are all smaller are not learned from. due : share that these rows are of all there are;
-    of the others the gradient counts as 0, but for Adam. workspace : for batch_size rows, a thread where
-    lock-free; holds the last batch afterwards.
+    of the others the gradient counts as 0, but for Adam. workspace : for batch_size rows, a thread
+    where lock-free; holds the last batch afterwards.
     Returns the weighted loss and the share of the penalty in it, both summed over the rows; counts
     as `_passes.run`; the weights touched, int64 (n_layers,); of every row its loss, float64, and
     whether it was settled, uint8.
