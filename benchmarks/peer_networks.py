@@ -1,10 +1,12 @@
 """The networks that peers.py compares, behind one interface.
 
-Each is made of a case, a seed and its settings, starts with its first `epoch(X, y)`, trains on all
-rows once with every further one, and predicts labels or numbers with `predict(X)`.
+Each is made of a case, a seed and its settings. `train(X, y, n_epochs, score)` gives the seconds of
+every epoch, start included, and what `score(predict)` was after it, whose time does not count;
+`predict(X)` gives labels or numbers.
 """
 
 import os
+import time
 from functools import partial
 from itertools import pairwise
 
@@ -18,7 +20,7 @@ ROWS_AT_ONCE = 1024  # of PyTorch's predictions
 
 
 class Ours:
-    """LSHMLPClassifier or LSHMLPRegressor, selector "auto"; start and refreshes are in `epoch`."""
+    """LSHMLPClassifier or LSHMLPRegressor, selector "auto", rate falling over the epochs."""
 
     candidates = ({},)
 
@@ -26,15 +28,45 @@ class Ours:
         estimator = LSHMLPRegressor if case.regression else LSHMLPClassifier
         self.model = estimator(
             hidden_layer_sizes=case.widths, density=case.density, learning_rate_init=rate,
-            random_state=seed, max_iter=1, warm_start=True, **settings,
+            random_state=seed, learning_rate="linear", **settings,
         )  # fmt: skip
         self.predict = self.model.predict
 
-    def epoch(self, X, y):
-        self.model.fit(X, y)
+    def train(self, X, y, n_epochs, score):
+        seconds, scores = [], []
+        start = time.perf_counter()
+
+        def after_an_epoch(model, *_):
+            nonlocal start
+            seconds.append(time.perf_counter() - start)
+            scores.append(score(model.predict))
+            start = time.perf_counter()
+            return scores[-1]
+
+        self.model.set_params(max_iter=n_epochs, scoring=after_an_epoch)
+        self.model.fit(X, y, X_val=X[:2], y_val=y[:2])  # that it is asked for a score
+        seconds[-1] += time.perf_counter() - start
+        return seconds, scores
 
 
-class ScikitLearn:
+class EpochByEpoch:
+    """`train` of a network that has `epoch(X, y)`, at a constant or a falling rate."""
+
+    def train(self, X, y, n_epochs, score):
+        seconds, scores = [], []
+        for i in range(n_epochs):
+            start = time.perf_counter()
+            self.fall(i / n_epochs)
+            self.epoch(X, y)
+            seconds.append(time.perf_counter() - start)
+            scores.append(score(self.predict))
+        return seconds, scores
+
+    def fall(self, over):
+        """Before an epoch: the share of all that is over."""
+
+
+class ScikitLearn(EpochByEpoch):
     """MLPClassifier or MLPRegressor: float32, as the data are, in batches of 200."""
 
     candidates = ({},)
@@ -54,23 +86,34 @@ class ScikitLearn:
         self.model.partial_fit(X, y, **known)
 
 
-class Torch:
+class Torch(EpochByEpoch):
     """PyTorch on all cores: fused Adam; EmbeddingBag with SparseAdam above sparse inputs.
+
+    With `falls`, the learning rate falls as ours does.
 
     Its other weights start as PyTorch draws them; those of an EmbeddingBag, which have no fan-in
     that tells their size, with deviation .1.
     """
 
-    candidates = ({"batch": 32}, {"batch": 128}, {"batch": 512})
+    candidates = tuple(
+        {"batch": batch, "falls": falls} for batch in (128, 512) for falls in (False, True)
+    )
 
-    def __init__(self, case, seed, rate, batch):
+    def __init__(self, case, seed, rate, batch, falls):
         import torch
 
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         torch.manual_seed(seed)
         self.torch, self.case, self.rate, self.batch = torch, case, rate, batch
+        self.falls = falls
         self.rng = np.random.default_rng(seed)
         self.layers = None
+        self.optimizers = []
+
+    def fall(self, over):
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate * (1 - over * self.falls)
 
     def start(self, X, y):
         nn = self.torch.nn

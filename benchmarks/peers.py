@@ -4,9 +4,10 @@
     python benchmarks/peers.py --quick
     python benchmarks/peers.py --report
 
-Same data, network and epochs for all. Networks train an epoch each in turn, in one process; a round
-is a training of its own seed or, where that takes long, an epoch of one training. An epoch takes
-what training takes (of ours, start and refreshes included); test rows are scored in between.
+Same data, network and epochs for all. Networks train in turn, in one process; a round is a training
+of its own seed or, where that takes long, an epoch of one training. An epoch takes what training
+takes (of ours, start and refreshes included); test rows are scored in between. Ours leaves out, of
+later epochs, rows that have nothing to teach (`settled_tol`), as by default.
 Predictions, in a batch and row by row, are timed in turn after each training.
 
 Learning rate and PyTorch's batch are chosen in the same run (`peer_networks.py` lists what from):
@@ -61,7 +62,7 @@ def tune(job):
     X, y, *_ = case.data()
     X, X_val, y, y_val = train_test_split(X, y, test_size=1 / 6, random_state=0)
     network = NETWORKS[job["network"]](case, 0, **job["settings"])
-    seconds = [seconds_of(network.epoch, X, y) for _ in range(job["epochs"])]
+    seconds, _ = network.train(X, y, job["epochs"], lambda predict: 0.0)
     scores = case.row_scores(y_val, network.predict(X_val))
     return {
         "seconds": float(np.median(seconds)),
@@ -85,13 +86,15 @@ def train_in_turn(case, settings, job):
     networks = {name: NETWORKS[name](case, job["seed"], **own) for name, own in settings.items()}
     keys = ("seconds", "scores", "rows_per_second", "single_us")
     record = {name: {key: [] for key in keys} for name in networks}
-    for _ in range(job["epochs"]):
-        for name, network in networks.items():
-            seconds = seconds_of(network.epoch, X, y)
-            score = float(case.row_scores(y_test, network.predict(X_test)).mean())
-            record[name]["seconds"].append(seconds)
-            record[name]["scores"].append(score)
-            print(f"  {job['case']}, {name}: {seconds:.2f} s, {score:.4f}", flush=True)
+
+    def score(predict):
+        return float(case.row_scores(y_test, predict(X_test)).mean())
+
+    for name, network in networks.items():
+        seconds, scores = network.train(X, y, job["epochs"], score)
+        record[name] |= {"seconds": seconds, "scores": scores}
+        shown = f"{np.median(seconds):.2f} s an epoch, {scores[-1]:.4f}"
+        print(f"  {job['case']}, {name}: {shown}", flush=True)
     rows = [X_test[i : i + 1] for i in range(SINGLE_ROWS)]
     for _ in range(TURNS):
         for name, network in networks.items():
@@ -121,10 +124,9 @@ def measure_memory(job):
     make = NETWORKS[job["network"]]
     # Libraries and their threads are not the network's.
     warm = make(replace(case, widths=(8,) * len(case.widths)), 0, **job["settings"])
-    warm.epoch(X[:300], y[:300])
-    warm.predict(X[:300])
+    warm.train(X[:300], y[:300], 1, lambda predict: predict(X[:300])[0])
     network = make(case, 0, **job["settings"])
-    before, most = peak_of(lambda: network.epoch(X, y))
+    before, most = peak_of(lambda: network.train(X, y, 1, lambda predict: 0.0))
     sizes = [X.shape[1], *case.widths, 1 if case.regression else int(y.max()) + 1]
     n_weights = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
     return {"above": 1024 * (most - before), "weights": 4 * n_weights}
@@ -135,7 +137,7 @@ def measure_alone(job):
     case = case_of(job["case"], job["quick"])
     X, y, *_ = case.data()
     network = NETWORKS["ours"](case, 0, **job["settings"])
-    return {"seconds": [seconds_of(network.epoch, X, y) for _ in range(job["epochs"])]}
+    return {"seconds": network.train(X, y, job["epochs"], lambda predict: 0.0)[0]}
 
 
 def chosen(store, name, network, job):
