@@ -6,15 +6,15 @@ same product in a matrix multiplication.
 """
 
 # Fitted by benchmarks/selection.py (docs/selection.md), rounded.
-SCORE = 0.1  # neurons scored against a query, panel by panel, and the best kept
-STREAM = 0.14  # dot products and updates along dense rows
-GATHER = 0.95  # the same through index lists
-CANDIDATE = 27.0  # looking up, ranking and picking a candidate: a neuron
-PROBE = 36.0  # a bucket
+SCORE = 0.043  # neurons scored against a query, panel by panel, and the best kept
+STREAM = 0.094  # dot products and updates along dense rows
+GATHER = 0.54  # the same through index lists
+CANDIDATE = 19.0  # looking up, ranking and picking a candidate: a neuron
+PROBE = 33.0  # a bucket
 
 # Of refreshing: rough guesses.
-SKETCH = 0.05  # coordinates of neurons
-FILE = 2.0  # tables built anew: a neuron in a table
+SKETCH = 0.033  # coordinates of neurons
+FILE = 1.3  # tables built anew: a neuron in a table
 
 
 def per_entry(sparse):

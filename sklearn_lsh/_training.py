@@ -10,7 +10,7 @@ from sklearn_lsh._costs import SCORE, per_entry
 REFRESH_SHARE = 0.02
 # Time of refreshing every neuron, after looks at the inputs: nanoseconds at the start, and a share
 # of that of all steps.
-LOOK_ALLOWANCE = 5e7
+LOOK_ALLOWANCE = 3e7
 LOOK_SHARE = 0.02
 # Directions of hidden inputs move more slowly than weights: a look is due after half the steps so
 # far, and after this many rows at the latest.
