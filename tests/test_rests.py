@@ -2,7 +2,17 @@
 
 import numpy as np
 import pytest
-from cases import TARGET, X, Y, assert_same_parameters, small
+from cases import (
+    TARGET,
+    X_TEST,
+    X_TRAIN,
+    Y_TEST,
+    Y_TRAIN,
+    X,
+    Y,
+    assert_same_parameters,
+    small,
+)
 
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
 from sklearn_lsh._rests import LONGEST, Rests
@@ -90,6 +100,17 @@ def test_same_bits_at_any_thread_count():
     ]
     assert_same_parameters(*models)
     assert models[0].loss_curve_ == models[1].loss_curve_
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("solver, rate", [("adagrad", 0.02), ("sgd", 0.03), ("adam", 0.002)])
+def test_few_rows_that_are_left_do_not_take_over(solver, rate, seed):
+    """Taken for a whole batch, they would undo what Adagrad has learned."""
+    model = small(
+        hidden_layer_sizes=(500,), density=0.1, max_iter=15, batch_size="auto", selector="sketch",
+        solver=solver, learning_rate_init=rate, random_state=seed,
+    )  # fmt: skip
+    assert model.fit(X_TRAIN, Y_TRAIN).score(X_TEST, Y_TEST) >= 0.9
 
 
 @pytest.mark.parametrize("value", [-0.1, 1, "none", None])
