@@ -1,7 +1,7 @@
 """The experiments of Spring & Shrivastava (2017) on data of the same kind, and beyond them.
 
     python benchmarks/paper.py [--parts accuracy depth width recall] [--sets ...] [--methods ...]
-                               [--levels ...] [--depths ...] [--minutes M]
+                               [--levels ...] [--depths ...] [--layers ...] [--minutes M]
     python benchmarks/paper.py --report
 
 Every run is stored in docs/results/paper.json when it ends, so that a call goes on where the last
@@ -155,9 +155,9 @@ def accuracy(store, sets, levels, depths, methods):
             )  # fmt: skip
 
 
-def depth(store, methods):
+def depth(store, layers, methods):
     """1 to 7 hidden layers of 1000."""
-    for seed, n_layers, method in product(range(3), (1, 3, 5, 7), methods):
+    for seed, n_layers, method in product(range(3), layers, methods):
         store.get(
             part="depth", data="mnist", widths=[1000] * n_layers, method=method, density=0.05,
             rate=tuned(store, "mnist", method), seed=seed, epochs=10, validate=False,
@@ -209,6 +209,7 @@ def main():
     )
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--depths", nargs="+", type=int, default=[2, 3])
+    parser.add_argument("--layers", nargs="+", type=int, default=[1, 3, 5, 7], help="of depth")
     parser.add_argument("--minutes", type=float, default=np.inf)
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
@@ -223,7 +224,7 @@ def main():
         accuracy(store, options.sets, options.levels, options.depths, options.methods)
     if "depth" in options.parts:
         deep = ("dense", "dense, falling rate", "auto", "lsh", "topk")
-        depth(store, [method for method in deep if method in options.methods])
+        depth(store, options.layers, [method for method in deep if method in options.methods])
     for part in (width, recall):
         if part.__name__ in options.parts:
             part(store)
