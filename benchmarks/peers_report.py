@@ -31,8 +31,10 @@ class Results:
         return [record for _, record in sorted(found, key=lambda pair: pair[0])]
 
     def values(self, case, network, kind):
-        """Of all trainings, one after the other."""
+        """Of all trainings, one after the other; of seconds, an epoch's mean in each."""
         runs = [record[kind] for record in self.trainings(case, network)]
+        if kind == "seconds":
+            runs = [[np.mean(seconds)] for seconds in runs]
         return np.concatenate(runs) if runs else np.empty(0)
 
     def ratios(self, case, peer, own, kind="seconds"):

@@ -205,7 +205,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     n_iter_ : int
         Epochs of the last call of `fit` or `partial_fit`.
     t_ : int
-        Training rows seen since the weights were drawn.
+        Training rows times epochs since the weights were drawn.
     n_layers_ : int
         Number of layers, inputs and outputs included.
     n_outputs_ : int
@@ -222,8 +222,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
 
         - 'forward': stored entries of a hidden layer's input times its active neurons, summed over
           the rows (in a dense input every entry is stored).
-        - 'backward': the same products, for hidden layers above the first.
-        - 'update': the same products, for the gradient, plus 10 ('adam') or 6 per touched weight
+        - 'backward': the same products of rows that are not settled, for hidden layers above the
+          first.
+        - 'update': the same products of these rows, for the gradient, plus 10 ('adam') or 6 per touched weight
           for the step.
         - 'hashing': coordinates and hash values of the inputs.
         - 'ranking': scores of the neurons that were compared, and pre-activations of those

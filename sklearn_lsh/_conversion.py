@@ -29,6 +29,8 @@ def to_sklearn(est):
     params["activation"] = activation(network)
     if params["solver"] == "adagrad":
         params["solver"] = "adam"
+    if params["learning_rate"] == "linear":
+        params["learning_rate"] = "constant"
     if est.out_activation_ == "exp" and "loss" not in params:
         raise ValueError("This version of scikit-learn has no network with loss='poisson'.")
     if not is_classifier(est) and "loss" in params:

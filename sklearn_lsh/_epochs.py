@@ -79,8 +79,8 @@ class Epochs:
         trainer.alpha, trainer.rows_per_step = float(est.alpha), n_rows
         trainer.streaming, trainer.order = self.incremental, np.arange(len(train))
         trainer.settled_tol = settled_tol(est, trainer.network)
-        if trainer.settled_tol and not self.incremental:
-            trainer.rests = Rests(len(train))
+        rests = trainer.settled_tol and not self.incremental
+        trainer.rests = Rests(len(train)) if rests else None
         if cold:
             trainer.begin(train.inputs, train.weight, self.workspace, est.n_multiplications_)
         elif not self.incremental:
@@ -114,7 +114,9 @@ class Epochs:
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
             enough = interrupted = True
-        if not (enough or self.incremental):
+        if est.learning_rate == "linear":
+            est._trainer.optimizer.learning_rate = est.learning_rate_init
+        elif not (enough or self.incremental):
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.n_epochs}) reached and the "
                 "optimization hasn't converged yet.",

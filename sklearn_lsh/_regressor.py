@@ -183,7 +183,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
     n_iter_ : int
         Epochs of the last call of `fit` or `partial_fit`.
     t_ : int
-        Training rows seen since the weights were drawn.
+        Training rows times epochs since the weights were drawn.
     n_layers_ : int
         Number of layers, inputs and outputs included.
     n_outputs_ : int

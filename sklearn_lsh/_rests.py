@@ -32,10 +32,10 @@ class Rests:
         self.losses = np.zeros(n_rows)
 
     def due(self, order):
-        """The rows of `order` that this epoch meets, and a mask of all that it leaves out."""
+        """The rows of `order` that this epoch meets."""
         rests = self.left > 0
         self.left[rests] -= 1
-        return order[~rests[order]], rests
+        return order[~rests[order]]
 
     def note(self, rows, settled, losses):
         """What was found of rows that have been met."""

@@ -239,8 +239,9 @@ class SketchSelector(Selector):
             # Where all are 0, any scale will do.
             self.scales = np.where(largest > 0, ROOM_TO_GROW / LARGEST_CODE * largest, 1)
             self.scales = self.scales.astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # weights that diverge are told later
             self.directions = self.coordinates.directions * self.scales
-        codes = np.rint(vectors / self.scales).clip(-LARGEST_CODE, LARGEST_CODE)
+            codes = np.nan_to_num(np.rint(vectors / self.scales)).clip(-LARGEST_CODE, LARGEST_CODE)
         padded = np.zeros((len(ids), 4 * self.sketches.shape[1]), dtype=np.int8)
         padded[:, : self.rank] = codes
         self.sketches[ids // PANEL, :, ids % PANEL] = padded.reshape(len(ids), -1, 4)

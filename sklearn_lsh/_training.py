@@ -89,20 +89,19 @@ class Trainer:
         ValueError
             When the weights have become infinite or NaN.
         """
-        order, resting, due = self.order, 0.0, 1.0
-        if self.rests is not None:
-            order, rests = self.rests.due(order)
-            resting = float(weight[rests] @ self.rests.losses[rests]) / weight.mean()
-            due = float(weight[order].sum() / weight.sum())
-        spent["dense"] += self.network.dense_cost(inputs, self.optimizer, batch_size)
-        n_rows = len(inputs)
-        inputs, targets, weight = inputs.take(order), targets.take(order), weight[order]
-        for layer in self.network.layers:
-            layer.prepare_to_train(self.optimizer.n_slots)
-        alpha = self.alpha
+        alpha, every_input, every_weight = self.alpha, inputs, weight
         if asynchronous:
             # Relative to their mean, the penalty too.
             alpha, weight = alpha / weight.mean(), weight / weight.mean()
+        order, due = self.order, 1.0
+        if self.rests is not None:
+            order = self.rests.due(order)
+            due = float(weight[order].sum() / weight.sum())
+        # What a row has of the penalty, if there is none to ask.
+        share_of_row = 1 / (batch_size * weight.mean())
+        inputs, targets, weight = inputs.take(order), targets.take(order), weight[order]
+        for layer in self.network.layers:
+            layer.prepare_to_train(self.optimizer.n_slots)
         penalty = squared_norm(self.network)
         total = shares = 0.0
         at = 0
@@ -137,7 +136,14 @@ class Trainer:
                 "Training produced weights that are not finite; a smaller learning_rate_init or "
                 "scaled inputs may help."
             )
-        return (total + resting) / n_rows + 0.5 * alpha * penalty * shares / max(1, len(inputs))
+        spent["dense"] += self.network.dense_cost(every_input, self.optimizer, batch_size)
+        if len(inputs):
+            share_of_row = shares / len(inputs)
+        if self.rests is None:
+            loss = total / len(inputs)
+        else:
+            loss = float(np.average(self.rests.losses, weights=every_weight))
+        return loss + 0.5 * alpha * penalty * share_of_row
 
     def catch_up(self, n_steps, inputs, weight, workspace, spent):
         """Count steps; let the selectors follow inputs and weights when it is time.

@@ -3,7 +3,7 @@
 Prediction (`run`) and both schedules of training go through the same `pass_block`.
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport fabsf
+from libc.math cimport fabsf, isfinite
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
@@ -144,8 +144,9 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
                     net.layers[depth].selector.log_chance)
         losses[e] = loss_row(&net.loss, row_at(out, first + e), row_at(&net.y, i + e),
                              net.deltas[depth].values + at)
-        net.settled[first + e] = is_settled(net.deltas[depth].values + at, out.length[first + e],
-                                            net.settled_below)
+        # Outputs that have overflowed tell nothing.
+        net.settled[first + e] = isfinite(losses[e]) and is_settled(
+            net.deltas[depth].values + at, out.length[first + e], net.settled_below)
     for depth in range(net.n_layers - 1, -1, -1):
         below = &net.outputs[depth - 1] if depth else &net.inputs
         for e in range(n):
@@ -191,7 +192,7 @@ cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, 
 
 
 def run(layers, inputs, workspace):
-    """Outputs of a batch: fills the first rows of workspace.inputs, outputs and pairs.
+    """Outputs of a batch: fills the first rows of workspace.inputs and outputs.
 
     Returns counts, int64 (n_layers, 5): weights used (entries of a row times its active neurons),
     neurons ranked, entries of the inputs projected, weights used of shortlisted neurons that were

@@ -18,7 +18,7 @@ from sklearn_lsh._kernels._passes cimport (
 )
 from sklearn_lsh._kernels._update cimport Gradient, update_batch, update_part
 from sklearn_lsh._kernels._views cimport (
-    ADAM, SAMPLED, Scratch, StepView, rows_view, scratch_views, step_view,
+    ADAGRAD, ADAM, SAMPLED, Scratch, StepView, rows_view, scratch_views, step_view,
 )
 
 
@@ -121,7 +121,7 @@ def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimi
 
     sample_weight : lock-free, relative to their mean. settled_below : rows whose deltas at the
     output are all smaller are not learned from. due : share that these rows are of all there are;
-    of the others the gradient counts as 0, but for Adam. workspace : for batch_size rows, a thread
+    under Adagrad the gradient of the others counts as 0. workspace : for batch_size rows, a thread
     where lock-free; holds the last batch afterwards.
     Returns the weighted loss and the share of the penalty in it, both summed over the rows; counts
     as `_passes.run`; the weights touched, int64 (n_layers,); of every row its loss, float64, and
@@ -154,8 +154,9 @@ def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimi
     task.beta2 = optimizer.beta2
     task.t = optimizer.t
     task.alpha = alpha
-    # Adam's steps have a scale of their own, and its moments remember a full batch's gradient.
-    task.due = 1 if task.step.kind == ADAM else due
+    # A few rows taken for a whole batch would undo what Adagrad, with its small sums of squares of
+    # settled entries, has learned. SGD would starve them: rests have cut the number of its steps.
+    task.due = due if task.step.kind == ADAGRAD else 1
     task.losses = &losses[0]
     task.settled = &settled[0]
     n_batches = (net.x.n + batch_size - 1) // batch_size

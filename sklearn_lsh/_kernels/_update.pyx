@@ -279,7 +279,7 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
             scratch.cursors[b] += 1
             for p in range(run.n):
                 row = run.rows[p]
-                if settled[row]:
+                if settled[row]:  # pairs of dense layers list every row
                     continue
                 scratch.examples[n_pairs] = <int32_t> row
                 scratch.deltas[n_pairs] = (

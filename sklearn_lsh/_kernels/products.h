@@ -161,11 +161,12 @@ LSH_KERNEL(lsh_score,
 static inline float lsh_code(const float *q, int r, uint8_t *codes) {
     float most = 0;
     for (int k = 0; k < r; k++) most = fabsf(q[k]) > most ? fabsf(q[k]) : most;
-    /* Queries that have overflowed tell nothing. */
-    const float inverse = most > 0 && most < 1e30f ? 63 / most : 0;
-    for (int k = 0; k < r; k++) codes[k] = (uint8_t)(int)(q[k] * inverse + 64.5f);
+    /* Queries that have overflowed, or vanish, tell nothing. */
+    const int tells = most > 1e-30f && most < 1e30f;
+    const float inverse = tells ? 63 / most : 0;
+    for (int k = 0; k < r; k++) codes[k] = tells ? (uint8_t)(int)(q[k] * inverse + 64.5f) : 64;
     for (int k = r; k % 4; k++) codes[k] = 64;
-    return inverse > 0 ? most / 63 : 0;
+    return tells ? most / 63 : 0;
 }
 
 /* out0[t] = scale0 * (starts[t] + sum_k q0[k] codes[k / 4][t][k % 4]) + offsets[t], out1 with q1,
