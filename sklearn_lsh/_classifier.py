@@ -224,8 +224,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
           the rows (in a dense input every entry is stored).
         - 'backward': the same products of rows that are not settled, for hidden layers above the
           first.
-        - 'update': the same products of these rows, for the gradient, plus 10 ('adam') or 6 per touched weight
-          for the step.
+        - 'update': the same products of these rows, for the gradient, plus 10 ('adam') or 6 per
+          touched weight for the step.
         - 'hashing': coordinates and hash values of the inputs.
         - 'ranking': scores of the neurons that were compared, and pre-activations of those
           shortlisted and not kept; for 'sketch', coordinates of the inputs as well.
