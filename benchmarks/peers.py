@@ -10,7 +10,7 @@ takes (of ours, start and refreshes included); test rows are scored in between. 
 later epochs, rows that have nothing to teach (`settled_tol`), as by default.
 Predictions, in a batch and row by row, are timed in turn after each training.
 
-Learning rate and PyTorch's batch are chosen in the same run (`peer_networks.py` lists what from): of
+Learning rate and PyTorch's batch are chosen in the same run, from what `peer_networks.py` lists: of
 those whose score on a sixth of the training rows is within two standard errors of the best, the
 quickest, and of those about as quick, the best. scikit-learn's rate is constant: its Adam has no
 other. Seconds an epoch are means over a training: in later epochs ours meets fewer rows. Peak
