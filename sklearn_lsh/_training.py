@@ -106,7 +106,8 @@ class Trainer:
         total = shares = 0.0
         at = 0
         while at < len(inputs):
-            n_steps = ceil((self.next_refresh - self.rows) / self.rows_per_step)
+            # One at least: sums of very many rows round, and a gap may vanish.
+            n_steps = max(1, ceil((self.next_refresh - self.rows) / self.rows_per_step))
             if asynchronous:
                 # Two batches a thread at least, and as many for every thread.
                 n_steps = workspace.n_threads * max(2, -(-n_steps // workspace.n_threads))

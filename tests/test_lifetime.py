@@ -137,3 +137,12 @@ def test_arrays_that_kernels_cannot_read_are_refused():
         layer.b = wrong
         with pytest.raises((TypeError, ValueError), match=r"kernels take|contiguous"):
             model.decision_function(X)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_gaps_that_vanish_beside_the_rows_so_far(asynchronous):
+    model = small(selector="topk", asynchronous=asynchronous).fit(X, Y)
+    trainer = model._trainer
+    trainer.rows, trainer.next_refresh, trainer.next_look = 2**61 + 1, 2.0**61, 2.0**61
+    model.partial_fit(X, Y)
+    assert trainer.rows > 2**61 + len(X)
