@@ -52,7 +52,7 @@ def measure(model, X, y):
     inputs, targets = Rows.from_matrix(X[:BATCH]), Rows.one_hot(y[:BATCH], 10)
     # Every row is learned from, as in the first epoch.
     settings = targets, np.ones(BATCH), optimizer, 1e-4, BATCH, False, 0.0, 1.0, workspace
-    *_, counts, touched = _train.train(layers, loss, inputs, *settings)
+    _, _, counts, touched, _, _ = _train.train(layers, loss, inputs, *settings)
     flow = network.forward(inputs, workspace, dict.fromkeys(COSTS, 0))
     passes = [lambda n=n: _passes.run(layers[:n], inputs, workspace) for n in range(1, 4)]
     passes.append(lambda: _train.train(layers, loss, inputs, *settings))
@@ -64,7 +64,9 @@ def measure(model, X, y):
         line = 4 if flow[depth].indices is None else 64
         name = f"select, forward {shape(layer)}"
         met = used + dropped
-        yield name, seconds[depth], 4 * scored + line * met, 2 * (met + scored)
+        # Sketches of neurons are of one byte a coordinate.
+        n_bytes = 4 * scored - 3 * layer.selector.rank * ranked + line * met
+        yield name, seconds[depth], n_bytes, 2 * (met + scored)
     used, touched = counts[:, 0], touched.sum()
     print(contents(X[:BATCH], layers, used, touched, workspace))
     # Down, the weights of each pair; in the update, its inputs, and weights and two moments, read
