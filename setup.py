@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -64,7 +65,8 @@ extensions = [
         f"sklearn_lsh._kernels.{path.stem}",
         [str(path)],
         depends=[str(path) for path in KERNELS.glob("*.h")],
-        include_dirs=[str(KERNELS)],
+        include_dirs=[str(KERNELS), np.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
     )
     for path in sorted(KERNELS.glob("*.pyx"))
 ]

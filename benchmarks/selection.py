@@ -103,7 +103,7 @@ def measure(widths, rounds=7):
                     start = time.perf_counter()
                     counts = _passes.run([layer], part, workspace)
                     seconds.append((time.perf_counter() - start) / len(part))
-                    layer.n_ranked = counts[0, 1] / len(part)
+                    layer.n_ranked = counts[:, 0, 1].sum() / len(part)
             for name, (layer, *_, seconds) in runs.items():
                 yield {
                     "input": kind, "width": n_out, "selector": name,

@@ -25,6 +25,7 @@ from sklearn_lsh._parameters import (
     thread_count,
 )
 from sklearn_lsh._persistence import load_estimator, save_estimator
+from sklearn_lsh._plans import plan_for
 from sklearn_lsh._rows import Rows
 from sklearn_lsh._samples import (
     check_data,
@@ -199,28 +200,41 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         few = few_rows(self, X)
         return Rows.from_matrix(check_data(self, X, reset=False) if few is None else few)
 
-    def _flow(self, inputs, network, spent, widest):
-        """Rows, slice by slice, what flows through the network, and the workspace it lives in.
+    def _slices(self, inputs, network, widest):
+        """Which rows, themselves, and the workspace to take them through the network in.
 
-        All but the rows are views of the workspace: nothing of them outlives its turn.
+        What lives in that does not outlive its turn.
 
         widest : of the layers that are to be held for a slice at once.
         """
         n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // widest))
         n_threads = self._threads(n_rows, network)
-        with Workspace.lent(network.layers, n_rows, n_threads) as workspace:
-            for rows in network.batches(inputs, workspace):
-                yield rows, network.forward(inputs.take(rows), workspace, spent), workspace
+        workspace = Workspace(network.layers, n_rows, n_threads, training=False)
+        for rows in network.batches(inputs, workspace):
+            yield rows, inputs.take(rows), workspace
 
     def _outputs(self, inputs, network=None):
-        """Rows, slice by slice, and the output of the network for them: never all at once."""
-        network = self._network.at_prediction() if network is None else network
+        """Rows, slice by slice, and the output of the network for them: never all at once.
+
+        network : one that predicts, instead of this one's.
+        """
+        network = network or self._network.at_prediction()
         widest = max(layer.selector.most_active for layer in network.layers)
-        for rows, flow, _ in self._flow(inputs, network, None, widest):
-            yield rows, flow[-1]
+        for rows, x, workspace in self._slices(inputs, network, widest):
+            yield rows, network.scores(x, workspace)
+
+    def _score_slices(self, inputs):
+        """Raw scores, slice by slice: arrays of shape (n_rows, n_outputs)."""
+        plan = plan_for(self._network, inputs)
+        if plan is None:
+            return (out.to_matrix() for _, out in self._outputs(inputs))
+        return (plan.scores(inputs),)
 
     def _scores(self, inputs):
         """Raw scores of shape (n_samples, n_outputs)."""
+        plan = plan_for(self._network, inputs)
+        if plan is not None:
+            return plan.scores(inputs)
         result = np.empty((len(inputs), self.n_outputs_), dtype=np.float32)
         for rows, out in self._outputs(inputs):
             result[rows] = out.to_matrix()

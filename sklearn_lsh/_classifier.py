@@ -140,7 +140,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Whether 'lsh' hashes neurons with one coordinate more, which makes all norms equal: the
         closest in angle to an input then are those of largest pre-activation, not merely those that
         point its way (maximum inner product search) [9]_.
-    sketch_size : int or None, default=24
+    sketch_size : int or None, default=28
         Directions of a layer's inputs (r) in which 'sketch' scores and 'lsh' hashes and scores
         neurons. They follow the data as training goes on. None, or half as many as the layer has
         inputs or neurons: 'lsh' hashes the weights themselves and scores exactly, as in [1]_, and
@@ -342,7 +342,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         n_probes=10,
         n_candidates=None,
         mips=False,
-        sketch_size=24,
+        sketch_size=28,
         asynchronous=False,
         n_threads=None,
         checkpoint=None,
@@ -565,9 +565,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             An indicator of labels is sparse if it was in `fit`. Under loss='softmax' labels are on
             that have more than half of the likeliest label's probability.
         """
-        decisions = stack(
-            [self._decisions(out.to_matrix()) for _, out in self._outputs(self._rows(X))]
-        )
+        slices = self._score_slices(self._rows(X))
+        decisions = stack([self._decisions(scores) for scores in slices])
         if self._multilabel:
             return decisions
         return self.classes_[np.minimum(decisions, len(self.classes_) - 1).astype(int)]

@@ -201,8 +201,9 @@ def _batches(est, X, spent=None):
     """Inputs of every layer and the scores, batch by batch, and the workspace they live in."""
     # Recall is told from all neurons' activations.
     widest = max(layer.W.shape[0] for layer in fitted_layers(est))
-    for _, flow, workspace in est._flow(est._rows(X), est._network.at_prediction(), spent, widest):
-        yield flow, workspace
+    network = est._network.at_prediction()
+    for _, x, workspace in est._slices(est._rows(X), network, widest):
+        yield network.forward(x, workspace, spent), workspace
 
 
 def _probes(layer):

@@ -17,16 +17,24 @@ class Network:
     ----------
     layers : list of Layer
     loss : Loss
+    version : int
+        Grows with whatever changes weights or selectors.
     """
+
+    version = 0
 
     def __init__(self, layers, loss):
         self.layers = layers
         self.loss = loss
 
     def count(self, spent, counts, n_rows, touched=None, n_multiplications=0):
-        """Add the work of a batch; with `touched`, weights stepped in every layer, of training."""
+        """Add the work of a batch; with `touched`, weights stepped in every layer, of training.
+
+        counts : of every thread, as the kernels leave them.
+        """
+        counts = counts.sum(axis=0).tolist()
         for depth, layer in enumerate(self.layers):
-            used, ranked, projected, dropped, learned = counts[depth].tolist()
+            used, ranked, projected, dropped, learned = counts[depth]
             hashing, ranking = layer.selector.costs(projected, n_rows, ranked)
             work = {"forward": used, "hashing": hashing, "ranking": ranking + dropped}
             if touched is not None:
@@ -46,6 +54,11 @@ class Network:
         rows = slice(0, len(inputs))
         return [rows_.take(rows) for rows_ in (workspace.inputs, *workspace.outputs)]
 
+    def scores(self, inputs, workspace):
+        """The output alone, a view of the workspace."""
+        _passes.run(self.layers, inputs, workspace)
+        return workspace.outputs[-1].take(slice(0, len(inputs)))
+
     def train(
         self, inputs, targets, weight, optimizer, alpha, batch_size, lock_free, settled_tol, due,
         workspace, spent,
@@ -55,6 +68,7 @@ class Network:
         Returns the weighted loss and the share of the penalty in it, both summed over the rows; of
         every row its loss, and whether it was settled.
         """
+        self.version += 1
         loss, share, counts, touched, losses, settled = _train.train(
             self.layers, self.loss, inputs, targets, weight, optimizer, alpha, batch_size,
             lock_free, settled_tol, due, workspace,
@@ -93,6 +107,7 @@ class Network:
 
     def prepare(self, inputs, weight, workspace, spent):
         """First look at the data: every selector learns the inputs its layer will see."""
+        self.version += 1
         for depth, layer in enumerate(self.layers):
             if not layer.selector.learns:
                 continue
@@ -114,6 +129,7 @@ class Network:
 
     def refresh(self, spent, n_threads, idle=True):
         """Selectors follow the weights; `idle`: those too that only predictions ask."""
+        self.version += 1
         for layer in self.layers:
             if idle or layer.selector.trains:
                 spent["refresh"] += layer.selector.refresh(layer, n_threads)
@@ -130,6 +146,7 @@ class Network:
         """Selectors follow their inputs; those of the first layer move in a stream only."""
         if not any(layer.selector.learns for layer in self.layers):
             return
+        self.version += 1
         flow = self.forward(inputs, workspace, spent)
         for depth, (layer, inputs) in enumerate(zip(self.layers, flow[:-1], strict=True)):
             if not layer.selector.learns:

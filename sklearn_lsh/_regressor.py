@@ -142,7 +142,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         Whether 'lsh' hashes neurons with one coordinate more, which makes all norms equal: the
         closest in angle to an input then are those of largest pre-activation, not merely those that
         point its way (maximum inner product search) [9]_.
-    sketch_size : int or None, default=24
+    sketch_size : int or None, default=28
         Directions of a layer's inputs (r) in which 'sketch' scores and 'lsh' hashes and scores
         neurons. They follow the data as training goes on. None, or half as many as the layer has
         inputs or neurons: 'lsh' hashes the weights themselves and scores exactly, as in [1]_, and
@@ -318,7 +318,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         n_probes=10,
         n_candidates=None,
         mips=False,
-        sketch_size=24,
+        sketch_size=28,
         asynchronous=False,
         n_threads=None,
         checkpoint=None,

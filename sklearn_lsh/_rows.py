@@ -107,8 +107,9 @@ class Rows:
                 n_cols,
             )
         values = np.ascontiguousarray(X, dtype=np.float32).reshape(-1)
-        start = np.arange(n_rows, dtype=np.int64) * n_cols
-        return cls(start, np.full(n_rows, n_cols, dtype=np.int32), None, values, n_cols)
+        length = np.empty(n_rows, dtype=np.int32)
+        length.fill(n_cols)
+        return cls(np.arange(n_rows, dtype=np.int64) * n_cols, length, None, values, n_cols)
 
     @classmethod
     def one_hot(cls, codes, n_cols):
@@ -190,7 +191,7 @@ class Rows:
         if self.indices is not None:
             return self.to_csr()
         tail = self.n_cols % LINE
-        if self.lines is None or np.all(self.n_lines == self.n_cols // LINE):
+        if self.lines is None or self.n_lines.min(initial=self.n_cols) >= self.n_cols // LINE:
             stride = self.n_cols if self.lines is None else padded(self.n_cols)
             return self.values.reshape(-1, stride)[self.start // stride, : self.n_cols]
         X = np.zeros((len(self), self.n_cols), dtype=np.float32)

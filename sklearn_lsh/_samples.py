@@ -76,8 +76,9 @@ def few_rows(est, X):
         return None
     if hasattr(est, "feature_names_in_"):
         return None
-    with np.errstate(over="ignore"):
-        X = np.ascontiguousarray(X, dtype=np.float32)
+    if X.dtype != np.float32:
+        with np.errstate(over="ignore"):
+            X = X.astype(np.float32)
     return X if np.isfinite(X).all() else None
 
 

@@ -1,7 +1,5 @@
 """Workspace: everything training and prediction write to besides the weights."""
 
-import threading
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +13,6 @@ TOGETHER = 32
 BLOCK = 100
 # Lists of pairs take room for every neuron and block.
 MAX_BLOCKS_PER_THREAD = 4
-# Workspaces of prediction that a thread keeps for the next of the same size: this many, of so many
-# rows and bytes at most.
-MOST_KEPT = 4
-MOST_ROWS_KEPT = 32
-LARGEST_KEPT = 2**22
-KEPT = threading.local()
 
 
 class Sizes(NamedTuple):
@@ -157,29 +149,6 @@ class Workspace:
         self.deltas = [out.like() for out in self.outputs] if training else []
         self.inputs = self.scratch = None
         self.by_input = n_listed > 0
-
-    @classmethod
-    @contextmanager
-    def lent(cls, layers, n_rows, n_threads):
-        """One to predict with, for the time of a block: for few rows one that was lent before.
-
-        To make one takes longer than a row does.
-        """
-        sizes = [Sizes.of(layer) for layer in layers]
-        key = (n_rows, n_threads, *sizes)
-        kept = vars(KEPT).setdefault("workspaces", {})
-        # Taken out, so that a call within the block gets another.
-        workspace = kept.pop(key, None) or cls(layers, n_rows, n_threads, training=False)
-        try:
-            yield workspace
-        finally:
-            of_rows = 8 * n_rows * sum(s.n_in + s.most_active for s in sizes)
-            small = workspace.scores.nbytes + of_rows <= LARGEST_KEPT
-            if n_rows <= MOST_ROWS_KEPT and small:
-                workspace.let_go()
-                kept[key] = workspace
-                while len(kept) > MOST_KEPT:
-                    del kept[next(iter(kept))]
 
     def let_go(self):
         """Forget rows that are not its own."""

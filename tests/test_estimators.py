@@ -14,7 +14,7 @@ from sklearn.datasets import make_multilabel_classification
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_lsh import LSHMLPRegressor
-from sklearn_lsh._workspace import KEPT
+from sklearn_lsh._plans import KEPT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -328,4 +328,22 @@ def test_little_scratch_is_kept(n_rows, n_kept, n_features):
     model = small(hidden_layer_sizes=(8,), selector="dense", max_iter=1).fit(wide[:50], Y[:50])
     vars(KEPT).clear()
     model.predict(wide[:n_rows])
-    assert len(KEPT.workspaces) == (n_kept if n_features == 64 or n_rows == 1 else 0)
+    (_, by_rows), = KEPT.plans.values()
+    assert (by_rows[n_rows] is None) == (n_kept == 0 or (n_features > 64 and n_rows > 1))
+    for i in range(1, 9):
+        model.predict(wide[:i])
+    assert list(by_rows) == [5, 6, 7, 8]
+    del model, by_rows
+    assert not KEPT.plans
+
+
+def test_plans_follow_training():
+    model = small(hidden_layer_sizes=(64, 40), selector="sketch", max_iter=1, warm_start=True)
+    for n_rows in (1, 3):
+        for _ in range(3):
+            few = model.fit(X, Y).decision_function(X[:n_rows])
+            np.testing.assert_allclose(few, model.decision_function(X)[:n_rows], atol=1e-5)
+            few = model.partial_fit(X[:100], Y[:100]).decision_function(X[:n_rows])
+            np.testing.assert_allclose(few, model.decision_function(X)[:n_rows], atol=1e-5)
+            copied = pickle.loads(pickle.dumps(model))
+            np.testing.assert_array_equal(few, copied.decision_function(X[:n_rows]))

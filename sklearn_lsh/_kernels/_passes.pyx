@@ -5,7 +5,7 @@ Prediction (`run`) and both schedules of training go through the same `pass_bloc
 from cython.parallel cimport prange, threadid
 from libc.math cimport fabsf, isfinite
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from sklearn_lsh._kernels._loss cimport SOFTMAX, loss_row
 from sklearn_lsh._kernels._pairs cimport group
 from sklearn_lsh._kernels._select cimport hold_shared, keep_strongest, list_labels, select
 from sklearn_lsh._kernels._views cimport (
-    LINE, SHARED, LayerView, Row, RowsView, Scratch, data, layer_view, n_stored, pairs_view, row_at,
-    rows_view, scratch_views,
+    LINE, SHARED, LayerView, Row, RowsView, Scratch, data, floats, layer_view, n_stored, pairs_view,
+    row_at, rows_view, scratch_views,
 )
 
 
@@ -191,19 +191,64 @@ cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, 
                    losses + block * size if losses != NULL else NULL)
 
 
+cdef class Plan:
+    """All that `run` looks up, for few rows on one thread, looked up once.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        The last of which is dense. The plan's own, as is the workspace: what they hold stays.
+    inputs : Rows
+        Any.
+    workspace : Workspace
+    """
+    cdef Net net
+    cdef Scratch* scratch
+    cdef object layers, workspace
+    cdef int32_t n_outputs
+
+    def __init__(self, layers, inputs, workspace):
+        self.layers = layers
+        self.workspace = workspace
+        net_view(&self.net, layers, inputs, workspace)
+        self.scratch = scratch_views(workspace)
+        self.n_outputs = layers[len(layers) - 1].selector.n_out
+
+    def scores(self, inputs):
+        """Outputs of as many rows as the workspace holds: array (n_rows, n_outputs)."""
+        cdef int64_t counts[COUNTS * MAX_LAYERS]
+        cdef const RowsView* out = &self.net.outputs[self.net.n_layers - 1]
+        cdef Py_ssize_t i
+        memset(counts, 0, sizeof(counts))
+        self.net.x = rows_view(inputs)
+        if self.net.x.n > self.workspace.n_rows:
+            raise ValueError(f"a plan for {self.workspace.n_rows} rows got {self.net.x.n}")
+        self.net.inputs = rows_view(self.workspace.hold(inputs))
+        result = np.empty((self.net.x.n, self.n_outputs), dtype=np.float32)
+        cdef float* values = floats(result)
+        with nogil:
+            pass_batch(&self.net, 0, self.net.x.n, 1, self.scratch, counts, NULL)
+            for i in range(self.net.x.n):
+                memcpy(values + i * self.n_outputs, out.values + out.start[i],
+                       self.n_outputs * sizeof(float))
+        self.workspace.let_go()
+        return result
+
+
 def run(layers, inputs, workspace):
     """Outputs of a batch: fills the first rows of workspace.inputs and outputs.
 
-    Returns counts, int64 (n_layers, 5): weights used (entries of a row times its active neurons),
-    neurons ranked, entries of the inputs projected, weights used of shortlisted neurons that were
-    not kept, and in training those used by rows that are learned from; summed over the batch.
+    Returns counts, int64 (n_threads, MAX_LAYERS, COUNTS): weights used (entries of a row times its
+    active neurons), neurons ranked, entries of the inputs projected, weights used of shortlisted
+    neurons that were not kept, and in training those used by rows that are learned from.
     """
     cdef Net net
-    cdef int n_threads = workspace.n_threads, n = len(layers)
-    cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * MAX_LAYERS), dtype=np.int64)
+    cdef int n_threads = workspace.n_threads
+    counts = np.zeros((n_threads, MAX_LAYERS, COUNTS), dtype=np.int64)
+    cdef int64_t* counted = <int64_t*> data(counts, b"i", 8)
     cdef Scratch* scratch
     net_view(&net, layers, inputs, workspace)
     scratch = scratch_views(workspace)
     with nogil:
-        pass_batch(&net, 0, net.x.n, n_threads, scratch, &counts[0, 0], NULL)
-    return np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS)
+        pass_batch(&net, 0, net.x.n, n_threads, scratch, counted, NULL)
+    return counts

@@ -134,7 +134,7 @@ def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimi
     cdef Py_ssize_t room = len(workspace.outputs[0]) // n_threads if lock_free else 0
     cdef Scratch* scratch
     # What threads add to fills cache lines of its own.
-    cdef int64_t[:, ::1] counts = np.zeros((n_threads, COUNTS * MAX_LAYERS), dtype=np.int64)
+    cdef int64_t[:, :, ::1] counts = np.zeros((n_threads, MAX_LAYERS, COUNTS), dtype=np.int64)
     cdef int64_t[:, ::1] touched = np.zeros((n_threads, MAX_LAYERS), dtype=np.int64)
     cdef double[::1] losses = np.zeros(len(inputs))
     cdef unsigned char[::1] settled = np.zeros(len(inputs), dtype=np.uint8)
@@ -163,13 +163,13 @@ def train(layers, loss, inputs, targets, const double[::1] sample_weight, optimi
     if lock_free:
         for number in prange(n_batches, nogil=True, schedule="dynamic", num_threads=n_threads):
             thread = threadid()
-            train_alone(&net, &task, number, thread * room, &scratch[thread], &counts[thread, 0],
+            train_alone(&net, &task, number, thread * room, &scratch[thread], &counts[thread, 0, 0],
                         &touched[thread, 0], &totals[thread, 0])
     else:
         with nogil:
             for number in range(n_batches):
-                train_together(&net, &task, number, n_threads, scratch, &counts[0, 0],
+                train_together(&net, &task, number, n_threads, scratch, &counts[0, 0, 0],
                                &touched[0, 0], &totals[0, 0])
     loss_, share = np.asarray(totals).sum(axis=0)[:2]
-    return (loss_, share, np.asarray(counts).sum(axis=0)[:COUNTS * n].reshape(n, COUNTS),
-            np.asarray(touched).sum(axis=0)[:n], np.asarray(losses), np.asarray(settled))
+    return (loss_, share, np.asarray(counts), np.asarray(touched).sum(axis=0)[:n],
+            np.asarray(losses), np.asarray(settled))

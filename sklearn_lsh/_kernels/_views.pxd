@@ -143,6 +143,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
 
 
 cdef void* data(array, char kind, int size) except? NULL
+cdef float* floats(array) except? NULL
 cdef RowsView rows_view(rows) except *
 cdef LayerView layer_view(layer) except *
 cdef Pairs pairs_view(pairs) except *

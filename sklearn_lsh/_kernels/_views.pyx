@@ -1,32 +1,27 @@
 """From the Python nouns to C structs: the one place where pointers are taken."""
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
+cimport numpy as cnp
 
 import numpy as np
+
+cnp.import_array()
 
 
 cdef void* data(array, char kind, int size) except? NULL:
     """Where the values of a contiguous array are: floats 'f', signed 'i' or unsigned 'u' of a size.
 
-    NULL for None, and where there are none. By the buffer protocol: memoryviews take as long as
-    the work on a row does.
+    NULL for None, and where there are none. By NumPy's own interface: to ask a hundred arrays by
+    the buffer protocol takes as long as the work on a row does.
     """
-    cdef Py_buffer buffer
-    cdef void* values
-    cdef char found
+    cdef cnp.ndarray values
     if array is None:
         return NULL
-    PyObject_GetBuffer(array, &buffer, PyBUF_ND | PyBUF_FORMAT)  # refuses gaps between rows
-    values = buffer.buf if buffer.len else NULL
-    found = buffer.format[buffer.format[0] in b"@=^"]  # after what says "of this machine"
-    found = b"f" if found in b"fd" else b"i" if found in b"bhilq" else (
-        b"u" if found in b"BHILQ" else 0
-    )
-    try:
-        if found != kind or buffer.itemsize != size:
-            raise TypeError(f"kernels take {size} bytes of {chr(kind)!r}, not {array.dtype}")
-    finally:
-        PyBuffer_Release(&buffer)
-    return values
+    values = array
+    if not cnp.PyArray_IS_C_CONTIGUOUS(values):
+        raise ValueError("kernels take arrays that are C-contiguous")
+    if (values.descr.kind != kind or cnp.PyArray_ITEMSIZE(values) != size
+            or not cnp.PyArray_ISNOTSWAPPED(values)):
+        raise TypeError(f"kernels take {size} bytes of {chr(kind)!r}, not {array.dtype}")
+    return cnp.PyArray_DATA(values) if cnp.PyArray_SIZE(values) else NULL
 
 
 cdef float* floats(array) except? NULL:
@@ -35,6 +30,15 @@ cdef float* floats(array) except? NULL:
 
 cdef int32_t* ints(array) except? NULL:
     return <int32_t*> data(array, b"i", 4)
+
+
+cdef float* weights(cnp.ndarray stored) except NULL:
+    """Where weights are, of which each row is contiguous."""
+    if stored.ndim != 2 or stored.strides[1] != sizeof(float) or stored.strides[0] % sizeof(float):
+        raise TypeError(f"kernels take weights in rows, not of strides {(<object> stored).strides}")
+    if cnp.PyArray_TYPE(stored) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISNOTSWAPPED(stored):
+        raise TypeError(f"kernels take weights of single precision, not {(<object> stored).dtype}")
+    return <float*> cnp.PyArray_DATA(stored)
 
 
 cdef RowsView rows_view(rows) except *:
@@ -88,19 +92,18 @@ cdef SelectorView selector_view(selector) except *:
 
 cdef LayerView layer_view(layer) except *:
     cdef LayerView view
-    cdef const float[:, :] W = layer.stored
-    view.W = <float*> &W[0, 0]
+    cdef cnp.ndarray stored = layer.stored
+    view.W = weights(stored)
     view.b = floats(layer.b)
-    view.stride = W.strides[0] // sizeof(float)
+    view.stride = stored.strides[0] // sizeof(float)
     view.by_input = layer.by_input
     view.n_out, view.n_in = layer.W.shape
     view.activation = layer.activation
     view.changed = <unsigned char*> data(layer.changed, b"u", 1)
     view.slots[0] = view.slots[1] = NULL
     view.bias_slots[0] = view.bias_slots[1] = NULL
-    for s, (weights, bias) in enumerate(layer.slots):
-        W = weights
-        view.slots[s] = <float*> &W[0, 0]
+    for s, (slot, bias) in enumerate(layer.slots):
+        view.slots[s] = weights(slot)
         view.bias_slots[s] = floats(bias)
     view.selector = selector_view(layer.selector)
     return view
