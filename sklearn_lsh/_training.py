@@ -21,6 +21,8 @@ MEMORY = 0.8
 FIRST_LOOK = 4096
 # Rows between two chances of an interrupt to be heard.
 ROWS_A_CALL = 8192
+# Batches between two refreshes that a thread takes on its own, after the beginning.
+BATCHES_ALONE = 10
 
 
 class Trainer:
@@ -109,8 +111,9 @@ class Trainer:
             # One at least: sums of very many rows round, and a gap may vanish.
             n_steps = max(1, ceil((self.next_refresh - self.rows) / self.rows_per_step))
             if asynchronous:
-                # Two batches a thread at least, and as many for every thread.
-                n_steps = workspace.n_threads * max(2, -(-n_steps // workspace.n_threads))
+                # As many for every thread, and enough for the wait at the end to be short.
+                least = min(BATCHES_ALONE, 2 + int(self.rows / self.rows_per_step / 16))
+                n_steps = workspace.n_threads * max(least, -(-n_steps // workspace.n_threads))
             left = -(-(len(inputs) - at) // batch_size)
             n_steps = min(n_steps, max(1, ROWS_A_CALL // batch_size), left)
             rows = slice(at, at + n_steps * batch_size)

@@ -20,7 +20,7 @@ from sklearn_lsh._kernels._views cimport (
 
 cdef extern from "updates.h" nogil:
     void lsh_detect()
-    void lsh_prefetch(const float*, int, int, int, int)
+    void lsh_prefetch_to_write(const float*, int, int, int, int)
     void lsh_combine(const float*, const float*, const float*, const float*, const int32_t*, int,
                      const float*, int64_t, int, float*, float*, float*, float*)
     void lsh_sum(double*, double, const float*, const int32_t*, int, int)
@@ -80,10 +80,10 @@ cdef inline Weights biases_of(const LayerView* layer, int32_t j, int n) noexcept
 
 cdef inline void prefetch_share(Weights row, int p, int share, int32_t n_reads) noexcept nogil:
     """Ask for part p of a row, `share` entries, of all of which n_reads will be read."""
-    lsh_prefetch(row.w, row.n, p, share, n_reads)
-    lsh_prefetch(row.s0, row.n, p, share, n_reads)
+    lsh_prefetch_to_write(row.w, row.n, p, share, n_reads)
+    lsh_prefetch_to_write(row.s0, row.n, p, share, n_reads)
     if row.s1 != NULL:
-        lsh_prefetch(row.s1, row.n, p, share, n_reads)
+        lsh_prefetch_to_write(row.s1, row.n, p, share, n_reads)
 
 
 cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32_t* examples,

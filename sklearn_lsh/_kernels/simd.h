@@ -70,14 +70,26 @@ typedef struct { float lane[8]; } lsh_f8;
     (((LSH_LANE(v, 0) + LSH_LANE(v, 4)) + (LSH_LANE(v, 1) + LSH_LANE(v, 5))) +                    \
      ((LSH_LANE(v, 2) + LSH_LANE(v, 6)) + (LSH_LANE(v, 3) + LSH_LANE(v, 7))))
 
+#if defined(__GNUC__) && defined(__x86_64__)
+#define LSH_WILL_READ(p) __builtin_prefetch(p)
+/* The line for this core alone; where the instruction is unknown it does nothing. */
+#define LSH_WILL_WRITE(p) __asm__ volatile("prefetchw %0" : : "m"(*(p)))
+#elif defined(__GNUC__)
+#define LSH_WILL_READ(p) __builtin_prefetch(p)
+#define LSH_WILL_WRITE(p) __builtin_prefetch(p, 1)
+#else
+#define LSH_WILL_READ(p) (void)(p)
+#define LSH_WILL_WRITE(p) (void)(p)
+#endif
+
 /* Ask for a part of a row of n floats, `share` of them, that is about to be read through index lists, if
  * the n_reads entries are most of the part's cache lines. A whole row at once would stop the work at hand. */
-static inline void lsh_prefetch(const float *row, int n, int part, int share, int n_reads) {
-#if defined(__GNUC__)
-    const int64_t end = (part + (int64_t)1) * share;
-    if ((int64_t)n_reads * 16 > share)
-        for (int64_t k = (int64_t)part * share; k < (end < n ? end : n); k += 16)
-            __builtin_prefetch(row + k);
-#endif
-}
+#define LSH_PREFETCH(name, ask)                                                                   \
+    static inline void name(const float *row, int n, int part, int share, int n_reads) {          \
+        const int64_t end = (part + (int64_t)1) * share;                                          \
+        if ((int64_t)n_reads * 16 > share)                                                        \
+            for (int64_t k = (int64_t)part * share; k < (end < n ? end : n); k += 16) ask(row + k);  \
+    }
+LSH_PREFETCH(lsh_prefetch, LSH_WILL_READ)
+LSH_PREFETCH(lsh_prefetch_to_write, LSH_WILL_WRITE)
 #endif
