@@ -98,7 +98,7 @@ class Checkpoint:
             checks = {
                 "best": lambda value, name: real(decode(value, name), name),
                 "no_improvement": integer(),
-                "best_layers": optional(lambda v, name: read_layers(v, name, trainer.optimizer)),
+                "best_layers": optional(read_layers),
             }
             kept = fields(self.found["monitor"], "monitor", checks)
             if kept["best_layers"] is not None:

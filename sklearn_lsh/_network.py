@@ -113,6 +113,7 @@ class Network:
                 continue
             x = inputs.to_matrix() if depth == 0 else self.outputs(depth, inputs, workspace)
             spent["refresh"] += layer.selector.learn(layer, x, weight, n_iter=4)
+            del x  # before there is another
             # The mean input favours no neuron: a few would win every example, and only they learn.
             layer.b -= layer.W @ layer.selector.mean.astype(np.float32)
             spent["refresh"] += layer.selector.refresh(layer, workspace.n_threads)

@@ -50,6 +50,10 @@ class SGD(Optimizer):
         self.beta1 = momentum
         self.nesterov = nesterov
 
+    @property
+    def n_slots(self):
+        return int(self.beta1 > 0)
+
 
 class Adagrad(Optimizer):
     """Duchi, Hazan & Singer (2011); the paper's choice for asynchronous training."""

@@ -56,9 +56,12 @@ def read_trainer(given, name, solver, loss):
     checks = {"schedule": anything, "loss": choice([loss.name]), "layers": anything}
     values = fields(given, name, checks)
     optimizer = OPTIMIZERS[solver].__new__(OPTIMIZERS[solver])
-    layers = read_layers(values["layers"], f"{name}.layers", optimizer)
+    layers = read_layers(values["layers"], f"{name}.layers")
     trainer = Trainer(Network(layers, loss), optimizer, 0.0, 1.0)
     restore(trainer, values["schedule"], f"{name}.schedule")
+    for depth, layer in enumerate(layers):
+        if len(layer.slots) not in (0, optimizer.n_slots):
+            raise ValueError(f"{name}.layers[{depth}].slots must be {optimizer.n_slots} or none.")
     if trainer.next_refresh <= trainer.rows:
         raise ValueError(f"{name}.schedule.next_refresh must be larger than rows.")
     return trainer
@@ -82,18 +85,18 @@ def layer_state(layer):
     }
 
 
-def read_layers(given, name, optimizer):
+def read_layers(given, name):
     """A network's layers, the output last."""
     layers = []
     for depth, layer in enumerate(items(given, name)):
         is_last = depth == len(given) - 1
-        layers.append(read_layer(layer, f"{name}[{depth}]", layers, is_last, optimizer))
+        layers.append(read_layer(layer, f"{name}[{depth}]", layers, is_last))
     if not layers:
         raise ValueError(f"{name} must be one or more.")
     return layers
 
 
-def read_layer(given, name, below, is_last, optimizer):
+def read_layer(given, name, below, is_last):
     """The layer above those `below`."""
     stored = given.get("stored") if isinstance(given, dict) else None
     if not isinstance(stored, np.ndarray) or stored.ndim != 2 or stored.size == 0:
@@ -117,8 +120,6 @@ def read_layer(given, name, below, is_last, optimizer):
         raise ValueError(f"{name} must not be kept by inputs.")
     layer = Layer(padded(stored), values["b"], values["activation"], selector, values["by_input"])
     layer.changed = values["changed"]
-    if len(values["slots"]) not in (0, optimizer.n_slots):
-        raise ValueError(f"{name}.slots must be {optimizer.n_slots} or none.")
     for s, pair in enumerate(values["slots"]):
         where = f"{name}.slots[{s}]"
         if len(items(pair, where)) != 2:

@@ -328,7 +328,7 @@ def test_little_scratch_is_kept(n_rows, n_kept, n_features):
     model = small(hidden_layer_sizes=(8,), selector="dense", max_iter=1).fit(wide[:50], Y[:50])
     vars(KEPT).clear()
     model.predict(wide[:n_rows])
-    (_, by_rows), = KEPT.plans.values()
+    ((_, by_rows),) = KEPT.plans.values()
     assert (by_rows[n_rows] is None) == (n_kept == 0 or (n_features > 64 and n_rows > 1))
     for i in range(1, 9):
         model.predict(wide[:i])

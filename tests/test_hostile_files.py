@@ -146,7 +146,7 @@ HOSTILE_STATES = {  # where, the new value or a function of the old one, and wha
     "bad parameter": ("parameters/density", -1.0, "density"),
     "parameter of a type of its own": ("parameters/density", {"eval": ["1"]}, "eval"),
     "bad parameter of the network": ("model/built_with/solver", "lbfgs", "lbfgs"),
-    "another solver": ("model/built_with/solver", "sgd", "slots"),
+    "another solver": ("model/built_with/solver", "sgd", "optimizer"),
     "another loss": ("model/built_with/loss", "softmax", "loss"),
     "threads without end": ("parameters/n_threads", 10**7, "n_threads"),
     "attribute": ("model/fitted/__class__", "evil", "fitted"),

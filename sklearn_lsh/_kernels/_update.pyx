@@ -62,7 +62,7 @@ cdef inline Weights weights_of(const LayerView* layer, int32_t j) noexcept nogil
     cdef Weights row
     cdef int64_t at = j * layer.stride
     row.w = layer.W + at
-    row.s0 = layer.slots[0] + at
+    row.s0 = layer.slots[0] + at if layer.slots[0] != NULL else NULL
     row.s1 = layer.slots[1] + at if layer.slots[1] != NULL else NULL
     row.n = layer.n_out if layer.by_input else layer.n_in
     return row
@@ -72,7 +72,7 @@ cdef inline Weights biases_of(const LayerView* layer, int32_t j, int n) noexcept
     """Those of n neurons from j on."""
     cdef Weights row
     row.w = layer.b + j
-    row.s0 = layer.bias_slots[0] + j
+    row.s0 = layer.bias_slots[0] + j if layer.slots[0] != NULL else NULL
     row.s1 = layer.bias_slots[1] + j if layer.slots[1] != NULL else NULL
     row.n = n
     return row
@@ -81,7 +81,8 @@ cdef inline Weights biases_of(const LayerView* layer, int32_t j, int n) noexcept
 cdef inline void prefetch_share(Weights row, int p, int share, int32_t n_reads) noexcept nogil:
     """Ask for part p of a row, `share` entries, of all of which n_reads will be read."""
     lsh_prefetch_to_write(row.w, row.n, p, share, n_reads)
-    lsh_prefetch_to_write(row.s0, row.n, p, share, n_reads)
+    if row.s0 != NULL:
+        lsh_prefetch_to_write(row.s0, row.n, p, share, n_reads)
     if row.s1 != NULL:
         lsh_prefetch_to_write(row.s1, row.n, p, share, n_reads)
 
@@ -134,14 +135,16 @@ cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32
     for k in range(n):
         c = touched[k]
         packed[k] = target.w[c]
-        packed[n + k] = target.s0[c]
+        if target.s0 != NULL:
+            packed[n + k] = target.s0[c]
         if target.s1 != NULL:
             packed[2 * n + k] = target.s1[c]
-    step_entries(packed, packed + n, packed + 2 * n, g, NULL, n // LINE, n, step, decay)
+    step_entries(packed, packed + n if target.s0 != NULL else NULL, packed + 2 * n, g, NULL, n // LINE, n, step, decay)
     for k in range(n):
         c = touched[k]
         target.w[c] = packed[k]
-        target.s0[c] = packed[n + k]
+        if target.s0 != NULL:
+            target.s0[c] = packed[n + k]
         if target.s1 != NULL:
             target.s1[c] = packed[2 * n + k]
     return n

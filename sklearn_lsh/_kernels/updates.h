@@ -118,16 +118,21 @@ LSH_KERNEL(lsh_adam,
     )
 })
 
+/* m : NULL without momentum */
 LSH_KERNEL(lsh_sgd,
     (float *LSH_RESTRICT w, float *LSH_RESTRICT m, const float *LSH_RESTRICT g,
      const int32_t *LSH_RESTRICT lines, int n_lines, int n, float decay, float rate, float momentum,
      int nesterov),
     (w, m, g, lines, n_lines, n, decay, rate, momentum, nesterov), {
     const float ahead = nesterov ? momentum : 1, now = nesterov ? rate : 0;
-    LSH_STEP(
-        m[k] = momentum * m[k] - rate * gk;
-        w[k] += ahead * m[k] - now * gk;
-    )
+    if (!m) {
+        LSH_STEP(w[k] -= rate * gk;)
+    } else {
+        LSH_STEP(
+            m[k] = momentum * m[k] - rate * gk;
+            w[k] += ahead * m[k] - now * gk;
+        )
+    }
 })
 
 LSH_KERNEL(lsh_adagrad,
