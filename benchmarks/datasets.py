@@ -173,7 +173,7 @@ def _paragraphs(path):
 
 
 def _fetch_debian_texts():
-    """Return [description, section, tags, whether in the test set] of Debian main's packages."""
+    """Return [name and description, section, tags, whether in the test set] of Debian's packages."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         for name in ("lists/partial", "cache/archives/partial"):
@@ -209,14 +209,14 @@ def _fetch_debian_texts():
             test = zlib.crc32(source.encode()) % 10 == 0
             tags = package.get("Tag", "").replace("\n", " ").split(", ")
             tags = [tag.strip() for tag in tags if tag.strip()]
-            rows.append([text, package["Section"].split("/")[-1], tags, test])
+            rows.append([f"{package['Package']}\n{text}", package["Section"].split("/")[-1], tags, test])
     return rows
 
 
 def debian_sections(n_features=20000):
     """Load the descriptions of Debian's packages (bookworm, main), to be put into sections.
 
-    Only the short and long descriptions are used, as tf-idf of words and bigrams. All packages
+    Names, short and long descriptions are used, as tf-idf of words and bigrams. All packages
     built from one source are in the same part, a tenth of the sources in the test set. The first
     fetch needs ``apt-get``; it leaves the system's own package lists alone.
 

@@ -18,7 +18,7 @@ LOOK_GAP = 20_000
 # What a look remembers of those before it.
 MEMORY = 0.8
 # Rows that the first look takes.
-FIRST_LOOK = 2048
+FIRST_LOOK = 4096
 # Rows between two chances of an interrupt to be heard.
 ROWS_A_CALL = 8192
 # Batches between two refreshes that a thread takes on its own, after the beginning.

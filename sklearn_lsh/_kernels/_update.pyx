@@ -139,7 +139,8 @@ cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32
             packed[n + k] = target.s0[c]
         if target.s1 != NULL:
             packed[2 * n + k] = target.s1[c]
-    step_entries(packed, packed + n if target.s0 != NULL else NULL, packed + 2 * n, g, NULL, n // LINE, n, step, decay)
+    step_entries(packed, packed + n if target.s0 != NULL else NULL, packed + 2 * n, g, NULL,
+                 n // LINE, n, step, decay)
     for k in range(n):
         c = touched[k]
         target.w[c] = packed[k]
