@@ -209,7 +209,9 @@ def _fetch_debian_texts():
             test = zlib.crc32(source.encode()) % 10 == 0
             tags = package.get("Tag", "").replace("\n", " ").split(", ")
             tags = [tag.strip() for tag in tags if tag.strip()]
-            rows.append([f"{package['Package']}\n{text}", package["Section"].split("/")[-1], tags, test])
+            rows.append(
+                [f"{package['Package']}\n{text}", package["Section"].split("/")[-1], tags, test]
+            )
     return rows
 
 

@@ -582,8 +582,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         k : int, default=5
             1 to the number of classes or labels.
         exact : bool, default=True
-            Whether every label is scored. If not, those that the hash tables of an output layer
-            trained with `sampled_output` find: faster, and less accurate.
+            Whether every label is scored. If not, about a thousand, those of the best low-rank
+            approximations (as `selector='sketch'` chooses neurons), in an output layer trained
+            with `sampled_output`: faster, and now and then a label is missed.
 
         Returns
         -------
@@ -596,7 +597,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Raises
         ------
         ValueError
-            k out of range; exact=False if the output layer has no tables.
+            k out of range; exact=False if `sampled_output` was not in use.
         """
         inputs = self._rows(X)
         check_scalar(k, "k", Integral, min_val=1, max_val=len(self.classes_))
@@ -607,5 +608,5 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             scores = np.hstack([-scores, scores])[:, -len(self.classes_) :]
             best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
             return self.classes_[best], np.take_along_axis(scores, best, axis=1)
-        best, scores = top_k(self, inputs, k, tables=not exact)
+        best, scores = top_k(self, inputs, k, exact)
         return self.classes_[best], scores

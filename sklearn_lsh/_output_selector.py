@@ -1,27 +1,23 @@
 """The selector of an output layer: in training, few of very many labels."""
 
 from copy import copy
-from math import log2
 
 import numpy as np
 
-from sklearn_lsh._selectors import DenseSelector
-from sklearn_lsh._table_selector import TableSelector
+from sklearn_lsh._selectors import DenseSelector, SketchSelector
 
 # With so many labels at most, all are taken.
 FEWEST = 100
 # Labels that a batch is compared on: of small batches, random ones besides its own.
 ENOUGH = 512
-# Tables, and labels a bucket should hold on average.
-N_TABLES = 5
-BUCKET = 64
-# Prediction by tables: a quarter of the labels at most, from so many buckets of each.
-LABELS_LOOKED_AT = 4
-PREDICTION_PROBES = 100
+# Predictions that do not score every label: coordinates, of as many as there are inputs, and how
+# many labels, or how many times as many as are wanted, the scores in them leave.
+RANK = 64
+SHORTLIST, SHORTLISTED_PER_WANTED = 1000, 10
 
 
-class OutputSelector(TableSelector):
-    """In training the labels of a batch, for all of its examples; tables to predict by.
+class OutputSelector(SketchSelector):
+    """In training the labels of a batch, for all of its examples; a sketch to predict by.
 
     An example's wrong labels are those of the others, and of small batches random ones. That costs
     little, since the examples share them, and nothing has to be found. Under the softmax such a
@@ -46,15 +42,17 @@ class OutputSelector(TableSelector):
     counts = 0.0
 
     def __init__(self, n_in, n_out, seed):
-        super().__init__(
-            n_in, n_out, FEWEST, False, None, seed, hash_function="simhash",
-            n_hashes=max(1, round(log2(n_out / BUCKET))), n_tables=N_TABLES,
-            n_probes=PREDICTION_PROBES, n_candidates=max(n_out // LABELS_LOOKED_AT, FEWEST),
-        )  # fmt: skip
+        super().__init__(n_in, n_out, FEWEST, False, min(RANK, n_in), seed)
+
+    @property
+    def n_shortlisted(self):
+        if self.is_shared:
+            return self.n_active
+        return min(max(SHORTLIST, SHORTLISTED_PER_WANTED * self.n_active), self.n_out)
 
     @property
     def most_active(self):
-        return self.most_shared if self.is_shared else super().most_active
+        return self.most_shared if self.is_shared else self.n_shortlisted
 
     def expect(self, targets, batch_size, more):
         if not more:
@@ -78,9 +76,7 @@ class OutputSelector(TableSelector):
         return DenseSelector(self.n_in, self.n_out)
 
     def retrieving(self, k):
-        """The selector of predictions by tables alone, k labels at least where they can."""
+        """The selector of predictions of the k best labels that does not score all of them."""
         selector = copy(self)
-        selector.kind, selector.is_shared = TableSelector.kind, False
-        selector.n_active = min(self.n_out, max(self.n_active, 2 * k))
-        selector.n_candidates = max(self.n_candidates, selector.n_active)
+        selector.kind, selector.is_shared, selector.n_active = SketchSelector.kind, False, k
         return selector

@@ -23,7 +23,7 @@ def check_fits(n_rows, n_outputs, itemsize):
 
 
 def retrieving(network, k):
-    """The network whose output is what its tables find, k labels at least where they can."""
+    """The network whose output is the k best labels among those that a sketch of it finds."""
     layers = list(network.at_prediction().layers)
     layers[-1] = copy(layers[-1])
     layers[-1].selector = network.layers[-1].selector.retrieving(k)
@@ -56,18 +56,14 @@ def best_of(out, k):
     return best if columns is None else np.take_along_axis(columns, best, axis=1), values
 
 
-def top_k(est, inputs, k, tables):
+def top_k(est, inputs, k, exact):
     """Columns (intp) and raw scores (float32) of the k best outputs, (n_rows, k) both.
 
-    tables : whether to look at those that the tables find; rows for which they find too few are
-    scored in full.
+    exact : whether every output is scored.
     """
     columns = np.empty((len(inputs), k), dtype=np.intp)
-    values = np.full((len(inputs), k), -np.inf, dtype=np.float32)
-    if tables:
-        for rows, out in est._outputs(inputs, retrieving(est._network, k)):
-            columns[rows], values[rows] = best_of(out, k)
-    missing = np.flatnonzero(values[:, -1] == -np.inf)
-    for rows, out in est._outputs(inputs.take(missing)) if len(missing) else ():
-        columns[missing[rows]], values[missing[rows]] = best_of(out, k)
+    values = np.empty((len(inputs), k), dtype=np.float32)
+    network = None if exact else retrieving(est._network, k)
+    for rows, out in est._outputs(inputs, network):
+        columns[rows], values[rows] = best_of(out, k)
     return columns, values

@@ -17,6 +17,8 @@ from sklearn_lsh._workspace import PANEL
 LARGEST_CODE = 127
 # Neurons may grow by so much before all of them are coded anew.
 ROOM_TO_GROW = 1.5
+# Neurons whose coordinates are held at once.
+AT_A_TIME = 2**17
 # Scores in few coordinates are off by a little, which matters at the edge of the active set.
 SHORTLISTED_PER_ACTIVE = 1.5
 
@@ -233,20 +235,32 @@ class SketchSelector(Selector):
         return self.coordinates.turn(layer)
 
     def update(self, layer, ids, n_threads):
-        vectors, self.offsets[ids] = self.coordinates.of(layer, ids, n_threads)
+        parts = [ids[at : at + AT_A_TIME] for at in range(0, len(ids), AT_A_TIME)]
+        spent = self.coordinates.cost(len(ids))
         if self.stale:
-            largest = np.abs(vectors).max(axis=0, initial=0)
+            largest = np.zeros(self.rank)
+            for part in parts:
+                vectors, _ = self.coordinates.of(layer, part, n_threads)
+                np.maximum(largest, np.abs(vectors).max(axis=0, initial=0), out=largest)
             # Where all are 0, any scale will do.
             self.scales = np.where(largest > 0, ROOM_TO_GROW / LARGEST_CODE * largest, 1)
             self.scales = self.scales.astype(np.float32)
+            spent *= 2
         with np.errstate(over="ignore", invalid="ignore"):  # weights that diverge are told later
             self.directions = self.coordinates.directions * self.scales
+        for part in parts:
+            self.code(part, *self.coordinates.of(layer, part, n_threads))
+        return spent
+
+    def code(self, ids, vectors, offsets):
+        """Keep the codes of the neurons `ids`."""
+        with np.errstate(over="ignore", invalid="ignore"):
             codes = np.nan_to_num(np.rint(vectors / self.scales)).clip(-LARGEST_CODE, LARGEST_CODE)
         padded = np.zeros((len(ids), 4 * self.sketches.shape[1]), dtype=np.int8)
         padded[:, : self.rank] = codes
         self.sketches[ids // PANEL, :, ids % PANEL] = padded.reshape(len(ids), -1, 4)
         self.sketch_starts[ids] = -self.CODE_ZERO * codes.sum(axis=1)
-        return self.coordinates.cost(len(ids))
+        self.offsets[ids] = offsets
 
     def refresh_time(self, n_neurons):
         return SKETCH * self.coordinates.cost(n_neurons)

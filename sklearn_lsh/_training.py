@@ -184,6 +184,10 @@ class Trainer:
         self.order = self.rests = None
         if self.streaming:
             return
+        for layer in self.network.layers:
+            if layer.selector.learns and not layer.selector.trains:
+                # Only predictions ask it: nobody has kept it up to date.
+                spent["refresh"] += layer.selector.turn(layer)
         self.network.refresh(spent, n_threads)
         if keep_slots:
             return

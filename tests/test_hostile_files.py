@@ -280,14 +280,16 @@ def mutated(old, data):
         return data.draw(
             st.sampled_from([array[:-1], array.T, array[None]] if array.ndim else [array])
         )
-    if how == "type":
+    if how == "type" and array.dtype.kind != "U":  # texts may be no numbers
         return array.astype(data.draw(st.sampled_from(["f4", "f8", "i4", "u1", "u4", "U3"])))
     value = data.draw(st.sampled_from(EXTREMES))
     index = slice(None) if how == "all" or not array.ndim else data.draw(
         st.integers(0, array.size - 1)
     )  # fmt: skip
+    if array.dtype.kind == "U":
+        value = str(value)
     with np.errstate(all="ignore"):
-        array.reshape(-1)[index] = np.array(value, dtype=float).astype(array.dtype)
+        array.reshape(-1)[index] = np.array(value).astype(array.dtype)
     return array
 
 

@@ -32,7 +32,7 @@ SIBLINGS = {  # a module may use these of its own floor
     ("_table_selector", "_coordinates"), ("_table_selector", "_hashing"),
     ("_table_selector", "_selectors"), ("_selection", "_hashing"), ("_selection", "_selectors"),
     ("_selection", "_table_selector"), ("_selection", "_output_selector"),
-    ("_output_selector", "_selectors"), ("_output_selector", "_table_selector"),
+    ("_output_selector", "_selectors"),
     ("_classifier", "_labels"), ("_classifier", "_ranking"), ("_classifier", "metrics"),
     ("_attributes", "_training"), ("_state", "_attributes"), ("_state", "_network"),
     ("_state", "_training"), ("_persistence", "_parameters"), ("_base", "_persistence"),
