@@ -173,7 +173,7 @@ def _paragraphs(path):
 
 
 def _fetch_debian_texts():
-    """Return [name and description, section, tags, whether in the test set] of Debian's packages."""
+    """Return [name and description, section, tags, whether in the test set] of packages."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         for name in ("lists/partial", "cache/archives/partial"):

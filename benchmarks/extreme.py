@@ -8,9 +8,10 @@ LSHMLPClassifier with sampled_output True and False, "adagrad" is "sampled" with
 12.5 times the rates; "torch" is PyTorch on all cores, EmbeddingBag with SparseAdam and a fused Adam
 for the rest, its input weights drawn with deviation .1; "torch_sampled" is that on the labels of
 the batch and 2000 random ones; "omikuji" is Parabel, three trees. Networks take an epoch each in
-turn; then ours predict, every label scored and by the sketch, in turn; the rate of each is the best of --rates by precision after the last epoch. P@k on the test
-rows after every epoch, every label scored; peak memory is that of a process per network. Sets that
---output holds from an earlier call are kept. Needs torch and omikuji for theirs.
+turn; then ours predict the best labels in turn, every label scored and by the sketch. The rate of
+each is the best of --rates by precision after the last epoch. P@k on the test rows after every
+epoch, every label scored; peak memory is that of a process per network. Sets that --output holds
+from an earlier call are kept. Needs torch and omikuji for theirs.
 """
 
 import argparse
@@ -161,7 +162,9 @@ def table(results):
 
 def retrievals(results):
     """Predictions of the best labels: every label scored against a sketch."""
-    yield "| set | labels | method | exact, rows / s | by a sketch | ratio | P@1, exact | by a sketch |"
+    yield (
+        "| set | labels | method | exact, rows / s | by a sketch | ratio | P@1, exact | by a sketch |"
+    )
     yield "|---|---|---|---|---|---|---|---|"
     for name, record in results.items():
         for method, run in record["seeds"][0].items():
