@@ -163,7 +163,8 @@ def table(results):
 def retrievals(results):
     """Predictions of the best labels: every label scored against a sketch."""
     yield (
-        "| set | labels | method | exact, rows / s | by a sketch | ratio | P@1, exact | by a sketch |"
+        "| set | labels | method | exact, rows / s | sketch, rows / s | ratio | P@1, exact | "
+        "P@1, sketch |"
     )
     yield "|---|---|---|---|---|---|---|---|"
     for name, record in results.items():
