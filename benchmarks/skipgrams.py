@@ -59,7 +59,7 @@ def _tokens():
         return stored["tokens"], stored["counts"]
 
 
-def skipgrams(min_count, n_train=200_000, n_test=10_000):
+def skipgrams(min_count, n_train=200_000, n_test=3000):
     """Load words and their neighbours.
 
     Parameters

@@ -3,6 +3,14 @@ from libc.math cimport exp, fabs, log, log1p
 
 from sklearn_lsh._kernels._views cimport Row
 
+
+cdef extern from "losses.h" nogil:
+    void lsh_detect()
+    void lsh_softmax(const float*, double, int, float*, double*)
+
+lsh_detect()
+
+
 cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) noexcept nogil:
     """out: scores of the outputs that take part, among them every target.
 
@@ -14,10 +22,7 @@ cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) n
     if kind == SOFTMAX:
         for k in range(1, n):
             top = max(top, scores[k])
-        for k in range(n):
-            s = exp(scores[k] - top)
-            deltas[k] = <float> s
-            total += s
+        lsh_softmax(scores, top, n, deltas, &total)
         for k in range(target.length):
             mass += target.values[k]
         for k in range(n):

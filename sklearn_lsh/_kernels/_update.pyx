@@ -37,6 +37,7 @@ lsh_detect()
 cdef enum:
     CHUNKS = 16                         # parts of a layer for every thread
     INPUT_PARTS = 8                     # of a layer stored by inputs
+    INPUTS_AHEAD = 3                    # whose weights are asked for: a step takes less than a miss
 
 
 cdef void step_entries(float* w, float* s0, float* s1, const float* g, const int32_t* lines,
@@ -224,7 +225,7 @@ cdef int64_t update_inputs(const LayerView* layer, const RowsView* deltas, const
             n_pairs += 1
             entry = scratch.nexts[entry]
         touched += step_row(
-            weights_of(layer, c), weights_of(layer, scratch.inputs[min(i + 1, n_inputs - 1)]),
+            weights_of(layer, c), weights_of(layer, scratch.inputs[min(i + INPUTS_AHEAD, n_inputs - 1)]),
             deltas, scratch.examples, scratch.deltas, n_pairs, step, gradient.scale,
             <float> gradient.decay, scratch)
     if part == 0:
