@@ -55,9 +55,10 @@ class Monitor:
         """Give the network the best weights, if they were kept."""
         if self.best_layers is None:
             return
-        for layer, best in zip(network.layers, self.best_layers, strict=True):
-            layer.stored[...], layer.b[...], layer.selector = best.stored, best.b, best.selector
-            layer.changed[:] = 1
+        with network.changing():
+            for layer, best in zip(network.layers, self.best_layers, strict=True):
+                layer.stored[...], layer.b[...], layer.selector = best.stored, best.b, best.selector
+                layer.changed[:] = 1
 
 
 def evaluate(est, sample):

@@ -1,5 +1,6 @@
 """Network: layers in order; forward, backward and update of a batch, and what they cost."""
 
+from contextlib import contextmanager
 from copy import copy
 
 import numpy as np
@@ -22,6 +23,15 @@ class Network:
     """
 
     version = 0
+
+    @contextmanager
+    def changing(self):
+        """While this lasts, and after it, predictions go by no plan from before it or within."""
+        self.version += 1
+        try:
+            yield
+        finally:
+            self.version += 1
 
     def __init__(self, layers, loss):
         self.layers = layers
@@ -68,11 +78,11 @@ class Network:
         Returns the weighted loss and the share of the penalty in it, both summed over the rows; of
         every row its loss, and whether it was settled.
         """
-        self.version += 1
-        loss, share, counts, touched, losses, settled = _train.train(
-            self.layers, self.loss, inputs, targets, weight, optimizer, alpha, batch_size,
-            lock_free, settled_tol, due, workspace,
-        )  # fmt: skip
+        with self.changing():
+            loss, share, counts, touched, losses, settled = _train.train(
+                self.layers, self.loss, inputs, targets, weight, optimizer, alpha, batch_size,
+                lock_free, settled_tol, due, workspace,
+            )  # fmt: skip
         n_steps = -(-len(inputs) // batch_size)
         optimizer.t += n_steps
         for layer in self.layers:
@@ -107,16 +117,17 @@ class Network:
 
     def prepare(self, inputs, weight, workspace, spent):
         """First look at the data: every selector learns the inputs its layer will see."""
-        self.version += 1
         for depth, layer in enumerate(self.layers):
             if not layer.selector.learns:
                 continue
             x = inputs.to_matrix() if depth == 0 else self.outputs(depth, inputs, workspace)
-            spent["refresh"] += layer.selector.learn(layer, x, weight, n_iter=4)
+            with self.changing():
+                spent["refresh"] += layer.selector.learn(layer, x, weight, n_iter=4)
+                # The mean input favours no neuron: a few would win every example, and only they
+                # learn.
+                layer.b -= layer.W @ layer.selector.mean.astype(np.float32)
+                spent["refresh"] += layer.selector.refresh(layer, workspace.n_threads)
             del x  # before there is another
-            # The mean input favours no neuron: a few would win every example, and only they learn.
-            layer.b -= layer.W @ layer.selector.mean.astype(np.float32)
-            spent["refresh"] += layer.selector.refresh(layer, workspace.n_threads)
 
     def outputs(self, n_layers, inputs, workspace):
         """What the first n_layers give out, as one matrix."""
@@ -130,10 +141,10 @@ class Network:
 
     def refresh(self, spent, n_threads, idle=True):
         """Selectors follow the weights; `idle`: those too that only predictions ask."""
-        self.version += 1
-        for layer in self.layers:
-            if idle or layer.selector.trains:
-                spent["refresh"] += layer.selector.refresh(layer, n_threads)
+        with self.changing():
+            for layer in self.layers:
+                if idle or layer.selector.trains:
+                    spent["refresh"] += layer.selector.refresh(layer, n_threads)
 
     def refresh_time(self, idle, every_neuron=False):
         """Nanoseconds of a refresh like the last one, or of all neurons, on one core, roughly."""
@@ -147,14 +158,14 @@ class Network:
         """Selectors follow their inputs; those of the first layer move in a stream only."""
         if not any(layer.selector.learns for layer in self.layers):
             return
-        self.version += 1
         flow = self.forward(inputs, workspace, spent)
-        for depth, (layer, inputs) in enumerate(zip(self.layers, flow[:-1], strict=True)):
-            if not layer.selector.learns:
-                continue
-            if depth == 0 and not streaming:
-                spent["refresh"] += layer.selector.turn(layer)
-            else:
-                spent["refresh"] += layer.selector.learn(
-                    layer, inputs.to_matrix(), weight, memory=memory
-                )
+        with self.changing():
+            for depth, (layer, inputs) in enumerate(zip(self.layers, flow[:-1], strict=True)):
+                if not layer.selector.learns:
+                    continue
+                if depth == 0 and not streaming:
+                    spent["refresh"] += layer.selector.turn(layer)
+                else:
+                    spent["refresh"] += layer.selector.learn(
+                        layer, inputs.to_matrix(), weight, memory=memory
+                    )

@@ -8,39 +8,46 @@ from copy import copy
 from weakref import WeakKeyDictionary
 
 from sklearn_lsh._kernels._passes import Plan
-from sklearn_lsh._workspace import Workspace
+from sklearn_lsh._workspace import TOGETHER, Workspace
 
-# Of a thread and a network: plans for so many numbers of rows, of so many rows, and so many bytes
-# of inputs and activations, at most.
+# Of a thread and a network, plans for so many numbers of rows are kept; a plan is for so many rows,
+# so many bytes and, since it has one thread, so many multiplications, at most.
 MOST_KEPT = 4
 MOST_ROWS = 32
-LARGEST = 2**22
+MOST_BYTES = 2**22
+MOST_WORK = 2**22
 KEPT = threading.local()
 
 
 def plan_for(network, inputs):
-    """This thread's plan for as many rows of a network, or None where there are too many.
+    """This thread's plan for as many rows of a network, or None where they are no few.
 
-    A plan does as the network did when it was made: training makes it void (`Network.version`).
+    A plan does as the network did when it was made: training makes it void (`Network.changing`).
     """
+    n_rows = len(inputs)
+    if n_rows > MOST_ROWS:
+        return None
     plans = vars(KEPT).setdefault("plans", WeakKeyDictionary())
     version, by_rows = plans.get(network, (None, None))
     if version != network.version:
-        by_rows = {}
-        plans[network] = network.version, by_rows
-    n_rows = len(inputs)
+        version, by_rows = network.version, {}
+        plans[network] = version, by_rows
     if n_rows not in by_rows:
         by_rows[n_rows] = make_plan(network.at_prediction().layers, inputs)
-        if len(by_rows) > MOST_KEPT:
-            del by_rows[next(iter(by_rows))]
+        made = [n for n, plan in by_rows.items() if plan is not None]
+        if len(made) > MOST_KEPT:
+            del by_rows[made[0]]
     return by_rows[n_rows]
 
 
 def make_plan(layers, inputs):
-    n_rows, layers = len(inputs), [copy(layer) for layer in layers]
-    for layer in layers:
-        layer.selector = copy(layer.selector)
-    room = sum(layer.selector.n_in + layer.selector.most_active for layer in layers)
-    if n_rows > MOST_ROWS or 8 * n_rows * room > LARGEST:
+    n_rows, selectors = len(inputs), [layer.selector for layer in layers]
+    of_row = 8 * sum(s.n_in + s.most_active for s in selectors)
+    scores = 4 * TOGETHER * max(s.n_out for s in selectors)
+    work = n_rows * sum(s.n_in * s.n_active for s in selectors)
+    if n_rows * of_row + scores > MOST_BYTES or work > MOST_WORK:
         return None
+    layers = [copy(layer) for layer in layers]
+    for layer in layers:
+        layer.selector, layer.slots = copy(layer.selector), []
     return Plan(layers, inputs, Workspace(layers, n_rows, 1, training=False))

@@ -47,7 +47,9 @@ def trainer_state(trainer):
     return {
         "schedule": state_of(trainer),
         "loss": trainer.network.loss.name,
-        "layers": [layer_state(layer) for layer in trainer.network.layers],
+        "layers": [
+            layer_state(layer, trainer.optimizer.n_slots) for layer in trainer.network.layers
+        ],
     }
 
 
@@ -67,7 +69,8 @@ def read_trainer(given, name, solver, loss):
     return trainer
 
 
-def layer_state(layer):
+def layer_state(layer, n_slots=0):
+    """n_slots : arrays of state that the solver has use for; those of another are left out."""
     names = {code: name for name, code in ACTIVATIONS.items()}
     selector = layer.selector
     if selector.n_probes > MOST_PROBES:
@@ -77,7 +80,7 @@ def layer_state(layer):
         "by_input": layer.by_input,
         "b": layer.b,
         "activation": names[layer.activation],
-        "slots": [list(pair) for pair in layer.slots],
+        "slots": [list(pair) for pair in layer.slots[:n_slots]],
         "changed": layer.changed,
         "kind": type(selector).__name__,
         "arguments": {key: argument(selector, key) for key in SELECTORS[type(selector)]},

@@ -175,6 +175,6 @@ class Workspace:
         if inputs.indices is not None:
             start, length = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.int32)
             self.inputs = Rows(start, length, inputs.indices, inputs.values, inputs.n_cols)
-        elif self.inputs is None:
+        elif self.inputs is None or self.inputs.indices is not None:
             self.inputs = Rows.allocate(n_rows, inputs.n_cols, inputs.n_cols, sparse=False)
         return self.inputs

@@ -17,6 +17,7 @@ from sklearn.metrics import f1_score, make_scorer
 from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor, _checkpoint
 from sklearn_lsh._archive import read_archive, write_archive
 from sklearn_lsh._epochs import Epochs
+from sklearn_lsh._training import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -351,3 +352,24 @@ def test_the_file_stays_until_the_fit_is_done(tmp_path):
             small(checkpoint=path).fit(X, Y)
     assert path.exists()
     assert_same_parameters(small(checkpoint=path).fit(X, Y), small().fit(X, Y))
+
+
+def test_state_that_the_solver_no_longer_has_is_not_written(tmp_path, monkeypatch):
+    """momentum=0 needs none; what momentum left behind goes with the first step only."""
+    path = tmp_path / "fit.zip"
+
+    def start():
+        return LSHMLPClassifier(
+            (16,), solver="sgd", warm_start=True, max_iter=2, random_state=0
+        ).fit(X, Y)  # fmt: skip
+
+    def stop(*args, **kwargs):
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        model = start().set_params(momentum=0, checkpoint=path)
+        patch.setattr(Trainer, "epoch", stop)
+        model.fit(X, Y)
+    resumed = start().set_params(momentum=0, checkpoint=path).fit(X, Y)
+    straight = start().set_params(momentum=0).fit(X, Y)
+    assert_same_parameters(resumed, straight)

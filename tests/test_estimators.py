@@ -1,7 +1,9 @@
 """The two estimators through their public API: targets, inputs, weights and schedules."""
 
+import gc
 import pickle
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_lsh import LSHMLPRegressor
 from sklearn_lsh._plans import KEPT
+from sklearn_lsh._workspace import Workspace
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -321,20 +324,50 @@ def test_a_row_is_predicted_as_in_a_batch_whatever_came_before(selector):
     np.testing.assert_allclose(out.to_matrix(), expected[0][:1], atol=1e-5)
 
 
-@pytest.mark.parametrize("n_rows, n_kept", [(1, 1), (32, 1), (33, 0)])
+@pytest.mark.parametrize("n_rows", [1, 32, 33])
 @pytest.mark.parametrize("n_features", [64, 40_000])
-def test_little_scratch_is_kept(n_rows, n_kept, n_features):
+def test_few_plans_are_kept(n_rows, n_features):
     wide = np.tile(X, (1, n_features // 64))
     model = small(hidden_layer_sizes=(8,), selector="dense", max_iter=1).fit(wide[:50], Y[:50])
     vars(KEPT).clear()
-    model.predict(wide[:n_rows])
-    ((_, by_rows),) = KEPT.plans.values()
-    assert (by_rows[n_rows] is None) == (n_kept == 0 or (n_features > 64 and n_rows > 1))
-    for i in range(1, 9):
+    for i in (*range(1, 9), n_rows):
         model.predict(wide[:i])
-    assert list(by_rows) == [5, 6, 7, 8]
+    ((_, by_rows),) = KEPT.plans.values()
+    kept = [n for n, plan in by_rows.items() if plan is not None]
+    few = n_rows == 1 or (n_rows == 32 and n_features == 64)
+    assert kept == ([6, 7, 8, n_rows] if few else [5, 6, 7, 8])
     del model, by_rows
     assert not KEPT.plans
+
+
+def test_an_interrupted_plan_forgets_the_rows(monkeypatch):
+    model = small(hidden_layer_sizes=(64,)).fit(X, Y)
+    expected = model.decision_function(X[:1])
+    for rows in (sp.csr_array(X[:1]), X[:1]):
+        vars(KEPT).clear()
+
+        def interrupt(self):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Workspace, "let_go", interrupt)
+            model.decision_function(rows)
+        for other in (X[:1], sp.csr_array(X[:1])):
+            np.testing.assert_allclose(model.decision_function(other), expected, atol=1e-5)
+
+
+def test_plans_keep_no_state_of_the_solver():
+    found = []
+
+    def score(model, X, y):
+        model.predict(X[:1])
+        found.extend(weakref.ref(slot) for slot, _ in model._network.layers[0].slots)
+        return 0.0
+
+    model = small(scoring=score, max_iter=2).fit(X, Y, X_val=X, y_val=Y)
+    gc.collect()
+    assert len(found) == 4 and not any(slot() is not None for slot in found)
+    assert model.predict(X[:1]).shape == (1,)
 
 
 def test_plans_follow_training():

@@ -219,19 +219,22 @@ cdef class Plan:
         cdef int64_t counts[COUNTS * MAX_LAYERS]
         cdef const RowsView* out = &self.net.outputs[self.net.n_layers - 1]
         cdef Py_ssize_t i
+        cdef float* values
         memset(counts, 0, sizeof(counts))
-        self.net.x = rows_view(inputs)
-        if self.net.x.n > self.workspace.n_rows:
-            raise ValueError(f"a plan for {self.workspace.n_rows} rows got {self.net.x.n}")
-        self.net.inputs = rows_view(self.workspace.hold(inputs))
-        result = np.empty((self.net.x.n, self.n_outputs), dtype=np.float32)
-        cdef float* values = floats(result)
-        with nogil:
-            pass_batch(&self.net, 0, self.net.x.n, 1, self.scratch, counts, NULL)
-            for i in range(self.net.x.n):
-                memcpy(values + i * self.n_outputs, out.values + out.start[i],
-                       self.n_outputs * sizeof(float))
-        self.workspace.let_go()
+        if len(inputs) > self.workspace.n_rows:
+            raise ValueError(f"a plan for {self.workspace.n_rows} rows got {len(inputs)}")
+        result = np.empty((len(inputs), self.n_outputs), dtype=np.float32)
+        values = floats(result)
+        try:
+            self.net.x = rows_view(inputs)
+            self.net.inputs = rows_view(self.workspace.hold(inputs))
+            with nogil:
+                pass_batch(&self.net, 0, self.net.x.n, 1, self.scratch, counts, NULL)
+                for i in range(self.net.x.n):
+                    memcpy(values + i * self.n_outputs, out.values + out.start[i],
+                           self.n_outputs * sizeof(float))
+        finally:
+            self.workspace.let_go()
         return result
 
 
