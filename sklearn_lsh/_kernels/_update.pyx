@@ -225,7 +225,8 @@ cdef int64_t update_inputs(const LayerView* layer, const RowsView* deltas, const
             n_pairs += 1
             entry = scratch.nexts[entry]
         touched += step_row(
-            weights_of(layer, c), weights_of(layer, scratch.inputs[min(i + INPUTS_AHEAD, n_inputs - 1)]),
+            weights_of(layer, c),
+            weights_of(layer, scratch.inputs[min(i + INPUTS_AHEAD, n_inputs - 1)]),
             deltas, scratch.examples, scratch.deltas, n_pairs, step, gradient.scale,
             <float> gradient.decay, scratch)
     if part == 0:
