@@ -18,7 +18,7 @@ LARGEST_CODE = 127
 # Neurons may grow by so much before all of them are coded anew.
 ROOM_TO_GROW = 1.5
 # Neurons whose coordinates are held at once.
-AT_A_TIME = 2**17
+AT_A_TIME = 2**15
 # Scores in few coordinates are off by a little, which matters at the edge of the active set.
 SHORTLISTED_PER_ACTIVE = 1.5
 
