@@ -34,8 +34,7 @@ from skipgrams import skipgrams
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier
-
-FEWEST = 100  # labels up to which nothing is sampled
+from sklearn_lsh._output_selector import FEWEST
 
 
 def single(data):

@@ -14,7 +14,7 @@ from sklearn_lsh._callbacks import CallbackSupportMixin, Tasks, with_callbacks
 from sklearn_lsh._checkpoint import Checkpoint
 from sklearn_lsh._conversion import to_sklearn
 from sklearn_lsh._epochs import Epochs
-from sklearn_lsh._network import COSTS
+from sklearn_lsh._network import COSTS, WORK_PER_THREAD
 from sklearn_lsh._parameters import (
     CONSTRAINTS,
     built_in,
@@ -41,8 +41,6 @@ PREDICT_BATCH = 512
 # Activations of a layer that are held at once in prediction.
 BATCH_ACTIVATIONS = 2**22
 LARGEST_BATCH = 2**40  # in sums of floating-point numbers a batch still counts
-# Multiplications of a batch, in dense inputs of every layer, that occupy a thread.
-WORK_PER_THREAD = 2**21
 
 
 class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
@@ -185,12 +183,11 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
 
     def _threads(self, n_rows, network):
         """How many are to work on a batch of n_rows."""
-        layers, n_threads = network.layers, thread_count(self)
+        n_threads = thread_count(self)
         if self.n_threads is None and not self.asynchronous:
             # Threads change no bit of the result, so that small batches can do without: waiting
             # for one another takes longer than the work, by far when other programs run.
-            work = n_rows * sum(layer.selector.n_in * layer.selector.n_active for layer in layers)
-            n_threads = max(1, min(n_threads, work // WORK_PER_THREAD))
+            n_threads = max(1, min(n_threads, network.work(n_rows) // WORK_PER_THREAD))
         return n_threads
 
     def _rows(self, X):
@@ -224,20 +221,19 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
             yield rows, network.scores(x, workspace)
 
     def _score_slices(self, inputs):
-        """Raw scores, slice by slice: arrays of shape (n_rows, n_outputs)."""
+        """Rows, slice by slice, and their raw scores: arrays of shape (n_rows, n_outputs)."""
         plan = plan_for(self._network, inputs)
-        if plan is None:
-            return (out.to_matrix() for _, out in self._outputs(inputs))
-        return (plan.scores(inputs),)
+        if plan is not None:
+            yield slice(None), plan.scores(inputs)
+            return
+        for rows, out in self._outputs(inputs):
+            yield rows, out.to_matrix()
 
     def _scores(self, inputs):
         """Raw scores of shape (n_samples, n_outputs)."""
-        plan = plan_for(self._network, inputs)
-        if plan is not None:
-            return plan.scores(inputs)
         result = np.empty((len(inputs), self.n_outputs_), dtype=np.float32)
-        for rows, out in self._outputs(inputs):
-            result[rows] = out.to_matrix()
+        for rows, scores in self._score_slices(inputs):
+            result[rows] = scores
         return result
 
     # ---- Elsewhere ----------------------------------------------------------------------------

@@ -566,7 +566,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             that have more than half of the likeliest label's probability.
         """
         slices = self._score_slices(self._rows(X))
-        decisions = stack([self._decisions(scores) for scores in slices])
+        decisions = stack([self._decisions(scores) for _, scores in slices])
         if self._multilabel:
             return decisions
         return self.classes_[np.minimum(decisions, len(self.classes_) - 1).astype(int)]

@@ -9,6 +9,8 @@ from sklearn_lsh._kernels import _passes, _train
 from sklearn_lsh._rows import stack
 
 COSTS = ("forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense")
+# Multiplications, as `Network.work` counts them, that occupy a thread.
+WORK_PER_THREAD = 2**21
 
 
 class Network:
@@ -36,6 +38,10 @@ class Network:
     def __init__(self, layers, loss):
         self.layers = layers
         self.loss = loss
+
+    def work(self, n_rows):
+        """Multiplications of a forward pass by active neurons, in dense inputs of every layer."""
+        return n_rows * sum(s.n_in * s.n_active for s in (layer.selector for layer in self.layers))
 
     def count(self, spent, counts, n_rows, touched=None, n_multiplications=0):
         """Add the work of a batch; with `touched`, weights stepped in every layer, of training.

@@ -8,14 +8,14 @@ from copy import copy
 from weakref import WeakKeyDictionary
 
 from sklearn_lsh._kernels._passes import Plan
+from sklearn_lsh._network import WORK_PER_THREAD
 from sklearn_lsh._workspace import TOGETHER, Workspace
 
-# Of a thread and a network, plans for so many numbers of rows are kept; a plan is for so many rows,
-# so many bytes and, since it has one thread, so many multiplications, at most.
+# Of a thread and a network, plans for so many numbers of rows are kept; a plan is for so many rows
+# and bytes at most, and has one thread.
 MOST_KEPT = 4
 MOST_ROWS = 32
 MOST_BYTES = 2**22
-MOST_WORK = 2**22
 KEPT = threading.local()
 
 
@@ -33,21 +33,20 @@ def plan_for(network, inputs):
         version, by_rows = network.version, {}
         plans[network] = version, by_rows
     if n_rows not in by_rows:
-        by_rows[n_rows] = make_plan(network.at_prediction().layers, inputs)
+        by_rows[n_rows] = make_plan(network.at_prediction(), inputs)
         made = [n for n, plan in by_rows.items() if plan is not None]
         if len(made) > MOST_KEPT:
             del by_rows[made[0]]
     return by_rows[n_rows]
 
 
-def make_plan(layers, inputs):
-    n_rows, selectors = len(inputs), [layer.selector for layer in layers]
+def make_plan(network, inputs):
+    n_rows, selectors = len(inputs), [layer.selector for layer in network.layers]
     of_row = 8 * sum(s.n_in + s.most_active for s in selectors)
     scores = 4 * TOGETHER * max(s.n_out for s in selectors)
-    work = n_rows * sum(s.n_in * s.n_active for s in selectors)
-    if n_rows * of_row + scores > MOST_BYTES or work > MOST_WORK:
+    if n_rows * of_row + scores > MOST_BYTES or network.work(n_rows) >= 2 * WORK_PER_THREAD:
         return None
-    layers = [copy(layer) for layer in layers]
+    layers = [copy(layer) for layer in network.layers]
     for layer in layers:
         layer.selector, layer.slots = copy(layer.selector), []
     return Plan(layers, inputs, Workspace(layers, n_rows, 1, training=False))

@@ -237,19 +237,24 @@ class SketchSelector(Selector):
     def update(self, layer, ids, n_threads):
         parts = [ids[at : at + AT_A_TIME] for at in range(0, len(ids), AT_A_TIME)]
         spent = self.coordinates.cost(len(ids))
+
+        def found():
+            return ((part, *self.coordinates.of(layer, part, n_threads)) for part in parts)
+
+        # All at once are computed once; of more, the scales are found in a pass of their own.
+        kept = list(found()) if len(parts) == 1 else None
         if self.stale:
             largest = np.zeros(self.rank)
-            for part in parts:
-                vectors, _ = self.coordinates.of(layer, part, n_threads)
+            for _, vectors, _ in kept or found():
                 np.maximum(largest, np.abs(vectors).max(axis=0, initial=0), out=largest)
             # Where all are 0, any scale will do.
             self.scales = np.where(largest > 0, ROOM_TO_GROW / LARGEST_CODE * largest, 1)
             self.scales = self.scales.astype(np.float32)
-            spent *= 2
+            spent *= 1 if kept else 2
         with np.errstate(over="ignore", invalid="ignore"):  # weights that diverge are told later
             self.directions = self.coordinates.directions * self.scales
-        for part in parts:
-            self.code(part, *self.coordinates.of(layer, part, n_threads))
+        for piece in kept or found():
+            self.code(*piece)
         return spent
 
     def code(self, ids, vectors, offsets):

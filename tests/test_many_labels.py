@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from cases import assert_same_parameters
+from scipy.special import log_softmax
 
 from sklearn_lsh import LSHMLPClassifier, _ranking
 from sklearn_lsh.metrics import precision_at_k
@@ -299,3 +300,15 @@ def test_equal_scores_go_to_the_lower_label():
     labels, _ = model.predict_top_k(X, 120)
     expected = np.argsort(np.arange(300) % 3 != 1, kind="stable")
     np.testing.assert_array_equal(labels, np.tile(expected[:120], (30, 1)))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1, 30, 3000])
+@pytest.mark.parametrize("n_classes", [3, 101])
+def test_the_softmax_of_near_and_far_scores(n_classes, scale):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(303, 17)).astype(np.float32) * scale, np.arange(303) % n_classes
+    model = many(hidden_layer_sizes=(), sampled_output=False, solver="sgd", momentum=0.0, alpha=0,
+                 learning_rate_init=1e-30, batch_size=303).fit(X, y)  # fmt: skip
+    expected = -log_softmax(model.decision_function(X).astype(float), axis=1)
+    # Where a class is out of reach its chance is taken for e^-700, and its loss is not.
+    assert model.loss_ == pytest.approx(expected[np.arange(303), y].mean(), rel=1e-6)

@@ -1,4 +1,4 @@
-/* Exponentials side by side: the library's, one by one, are a tenth of training on many labels. */
+/* Exponentials side by side: on many labels the library's, one by one, take long. */
 #ifndef SKLEARN_LSH_LOSSES_H
 #define SKLEARN_LSH_LOSSES_H
 
