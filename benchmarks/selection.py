@@ -29,7 +29,7 @@ from sklearn_lsh._selectors import DenseSelector, SketchSelector, TopKSelector
 from sklearn_lsh._table_selector import TableSelector
 from sklearn_lsh._workspace import Workspace
 
-N_ROWS, RANK, ACTIVE = 512, 24, 100
+N_ROWS, RANK, ACTIVE = 512, 28, 100
 WIDTHS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576]
 INPUTS = {"784 dense": (784, 784, False), "128 dense": (128, 128, False),
           "50 of 1000": (1000, 50, True)}  # fmt: skip

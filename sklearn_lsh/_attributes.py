@@ -154,7 +154,7 @@ def _(selector: SketchSelector):
         "directions": array(FLOAT, selector.n_in, selector.rank),
         "scales": array(FLOAT, selector.rank), "sketches": like(selector.sketches),
         "sketch_starts": array(np.int32, len(selector.sketch_starts), low=-most, high=most),
-        "offsets": like(selector.offsets), "shortlists": flag,
+        "offsets": like(selector.offsets), "shortlisted": number(1, 2),
     }  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def _(selector: TableSelector):
     if selector.rows is not None:
         checks["directions"] = array(FLOAT, selector.n_in, selector.rank)
         checks |= {"rows": like(selector.rows), "offsets": like(selector.offsets)}
-        checks["shortlists"] = flag
+        checks["shortlisted"] = number(1, 2)
     if selector.mips:
         checks["largest"] = array(FLOAT)
     return attributes.dispatch(Selector)(selector) | checks

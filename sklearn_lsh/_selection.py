@@ -4,7 +4,8 @@ from sklearn_lsh._costs import CANDIDATE, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._output_selector import FEWEST, OutputSelector
 from sklearn_lsh._selectors import (
-    SHORTLISTED_PER_ACTIVE,
+    SHORTLISTED,
+    SHORTLISTED_ABOVE_ACTIVE,
     DenseSelector,
     SampledSelector,
     SketchSelector,
@@ -71,25 +72,31 @@ def cells(n_out):
 
 def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, hash_function, n_hashes,
              n_tables, n_probes, n_candidates, **_):  # fmt: skip
-    """The choice of selector="auto": least time an example, selection and training together."""
+    """The choice of selector="auto": least time an example times multiplications, training included.
+
+    A saving of one is worth the same share of the other.
+    """
     if n_out <= NARROW:
         return "dense"
     # Forward, backward and update use a weight once each.
-    weight = 3 * per_entry(sparse)
-    query = STREAM * n_entries * rank
-    active = weight * n_entries * n_active
-    found = min(n_candidates, n_out)
+    entry, every = per_entry(sparse), n_entries * n_out
+    active = 3 * n_entries * n_active
     # Of the shortlist, those that are not kept.
-    dropped = per_entry(sparse) * n_entries * n_active * (SHORTLISTED_PER_ACTIVE - 1)
-    group = HASH_FAMILIES[hash_function].group
-    costs = {
-        "dense": weight * n_entries * n_out,
-        "topk": active + n_out * per_entry(sparse) * n_entries,
-        "sketch": active + dropped + query + n_out * SCORE * rank,
-        "lsh": active
-        + dropped
-        + query
-        + n_tables * (STREAM * rank * n_hashes * group + PROBE * n_probes)
-        + found * CANDIDATE,
+    shortlisted = SHORTLISTED_ABOVE_ACTIVE if sparse else SHORTLISTED
+    dropped = n_entries * n_active * (shortlisted - 1)
+    query, n_found = n_entries * rank, min(n_candidates, n_out)
+    n_scores = n_tables * n_hashes * HASH_FAMILIES[hash_function].group
+    products = {
+        "dense": 3 * every,
+        "topk": active + every,
+        "sketch": active + dropped + query + n_out * rank,
+        "lsh": active + dropped + query + (n_scores + n_found) * rank,
     }
-    return min(costs, key=costs.get)
+    looking_up = n_tables * PROBE * n_probes + n_found * CANDIDATE
+    times = {
+        "dense": entry * products["dense"],
+        "topk": entry * products["topk"],
+        "sketch": entry * (active + dropped) + STREAM * query + SCORE * n_out * rank,
+        "lsh": entry * (active + dropped) + STREAM * (query + n_scores * rank) + looking_up,
+    }
+    return min(times, key=lambda name: times[name] * products[name])

@@ -19,8 +19,10 @@ LARGEST_CODE = 127
 ROOM_TO_GROW = 1.5
 # Neurons whose coordinates are held at once.
 AT_A_TIME = 2**15
-# Scores in few coordinates are off by a little, which matters at the edge of the active set.
-SHORTLISTED_PER_ACTIVE = 1.5
+# Scores in few coordinates are off by a little, which matters at the edge of the active set. Above
+# an active set, whose few outputs are all that an exact score takes, there may be more of them.
+SHORTLISTED = 1.5
+SHORTLISTED_ABOVE_ACTIVE = 2.0
 
 
 class Selector:
@@ -37,14 +39,13 @@ class Selector:
 
     Attributes
     ----------
-    shortlists : bool
-        Whether of more neurons, those of the best scores, the ones to keep are told by their
-        pre-activations.
+    shortlisted : float
+        Neurons for each one kept that the best scores tell; of these, pre-activations tell which.
     """
 
     is_dense = False
     is_shared = False  # whether all rows of a batch have one active set
-    shortlists = False
+    shortlisted = 1.0
     trains = True  # whether training asks it
     learns = False  # whether it looks at the layer's inputs
     stale = True  # whether all codes have to be computed anew
@@ -66,9 +67,7 @@ class Selector:
     @property
     def n_shortlisted(self):
         """Neurons that are kept by their scores."""
-        if not self.shortlists:
-            return self.n_active
-        return min(ceil(SHORTLISTED_PER_ACTIVE * self.n_active), self.n_ranked)
+        return min(ceil(self.shortlisted * self.n_active), self.n_ranked)
 
     @property
     def most_active(self):
@@ -216,7 +215,7 @@ class SketchSelector(Selector):
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed):
         super().__init__(n_in, n_out, n_active, by_magnitude)
         self.rank = rank
-        self.shortlists = True
+        self.shortlisted = SHORTLISTED
         self.coordinates = Coordinates(n_in, rank, seed)
         self.mean = self.coordinates.mean
         n_panels = -(-n_out // PANEL)

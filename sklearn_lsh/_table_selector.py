@@ -7,7 +7,7 @@ from sklearn_lsh._coordinates import Coordinates, RawCoordinates
 from sklearn_lsh._costs import FILE, SKETCH
 from sklearn_lsh._hashing import HASH_FAMILIES, probe_sets
 from sklearn_lsh._kernels import _tables
-from sklearn_lsh._selectors import Selector
+from sklearn_lsh._selectors import SHORTLISTED, Selector
 
 # Of the bucket offsets of a layer, at most.
 MAX_TABLE_BYTES = 2**28
@@ -49,7 +49,7 @@ class TableSelector(Selector):
         planes = self.family.hyperplanes
         self.n_entries = np.count_nonzero(planes) if self.family.sparse else planes.size
         if rank is not None:
-            self.shortlists = True
+            self.shortlisted = SHORTLISTED
             self.rows = np.zeros((n_out, rank), dtype=np.float32)
             self.offsets = np.zeros(n_out, dtype=np.float32)
 
