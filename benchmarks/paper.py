@@ -9,8 +9,8 @@ one stopped; --report writes docs/paper.md and its pictures from what is stored.
 by 255 and centred by the training mean for every method. "dense" is scikit-learn's MLPClassifier,
 "dense, falling rate" the same with the schedule of all other methods: a learning rate that falls
 linearly to 0 over the epochs, or over the chunks of the stream. Learning rates are chosen per data
-set and method at 5 % from one grid, on a sixth of the training rows, drawn so often (SPLITS) that
-about 4000 or more decide. Calls that run at
+set and method at 5 % from one grid, on a sixth of the training rows, drawn at random once or, of
+small sets, more often (SPLITS). "lsh" ranks 12 candidates for each active neuron. Calls that run at
 the same time, each with OMP_NUM_THREADS=1, say, must differ in their sets or methods.
 """
 
@@ -47,7 +47,7 @@ METHODS = {
 }
 FAMILIES = {
     "sketch": METHODS["sketch"],
-    "k-means cells": METHODS["lsh"],
+    "k-means cells": METHODS["lsh"] | {"n_candidates": 600},
     "SimHash": METHODS["simhash"],
     "SimHash, mips": METHODS["simhash"] | {"mips": True},
     "sparse SimHash": METHODS["simhash"] | {"hash_function": "sparse_simhash"},
@@ -81,7 +81,7 @@ def make(method, widths, density, rate, seed, epochs):
     if METHODS[method] is None:
         return MLPClassifier(widths, **common)
     settings = dict(METHODS[method])
-    if method == "lsh":  # looks at a half more than by default
+    if method == "lsh":
         settings["n_candidates"] = round(12 * np.max(np.multiply(density, widths)))
     return LSHMLPClassifier(widths, density=density, learning_rate="linear", **settings, **common)
 

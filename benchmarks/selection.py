@@ -25,7 +25,7 @@ from sklearn_lsh._kernels import _passes
 from sklearn_lsh._layer import Layer, aligned
 from sklearn_lsh._rows import Rows
 from sklearn_lsh._selection import cells, cheapest
-from sklearn_lsh._selectors import DenseSelector, SketchSelector, TopKSelector
+from sklearn_lsh._selectors import SHORTLISTED, DenseSelector, SketchSelector, TopKSelector
 from sklearn_lsh._table_selector import TableSelector
 from sklearn_lsh._workspace import Workspace
 
@@ -133,7 +133,7 @@ def borders():
                 if n_out < 2 * active:
                     continue
                 name = cheapest(
-                    n_in, n_out, active, n_entries, sparse, RANK,
+                    n_in, n_out, active, n_entries, sparse, RANK, 1.0 if sparse else SHORTLISTED,
                     n_candidates=8 * active, **cells(n_out),
                 )  # fmt: skip
                 if name != last:
@@ -169,7 +169,8 @@ def report(results):
         "| unit cost (ns) | fitted | `_costs.py` |\n|---|---|---|",
         *(f"| {u} | {fitted[u]:.3g} | {getattr(_costs, u):.3g} |" for u in UNITS),
         f"\nMedian error of the fitted model: {100 * results['error']:.0f} %.\n\n## Borders\n",
-        'What `"auto"` takes from how many neurons on, by `_costs.py`, training included. A sketch '
+        'What `"auto"` takes from how many neurons on, by `_costs.py`: the least time '
+        "times multiplications, training included. A sketch "
         "takes a time in proportion to the layer; tables in proportion to the candidates, 8 for "
         "each active neuron, which grow with the layer where a share of it is active. Where tables "
         "are large, candidates lie outside the caches, and each takes longer than modelled.\n",

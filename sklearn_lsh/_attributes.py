@@ -95,6 +95,10 @@ def rests(given, name):
     return restore(Rests(losses.size if isinstance(losses, np.ndarray) else 0), given, name)
 
 
+def factor(value, name):
+    return float(number(1, 2)(value, name))  # small integers of NumPy would overflow
+
+
 def like(present):
     return array(present.dtype, *present.shape)
 
@@ -154,7 +158,7 @@ def _(selector: SketchSelector):
         "directions": array(FLOAT, selector.n_in, selector.rank),
         "scales": array(FLOAT, selector.rank), "sketches": like(selector.sketches),
         "sketch_starts": array(np.int32, len(selector.sketch_starts), low=-most, high=most),
-        "offsets": like(selector.offsets), "shortlisted": number(1, 2),
+        "offsets": like(selector.offsets), "shortlisted": factor,
     }  # fmt: skip
 
 
@@ -171,7 +175,7 @@ def _(selector: TableSelector):
     if selector.rows is not None:
         checks["directions"] = array(FLOAT, selector.n_in, selector.rank)
         checks |= {"rows": like(selector.rows), "offsets": like(selector.offsets)}
-        checks["shortlisted"] = number(1, 2)
+        checks["shortlisted"] = factor
     if selector.mips:
         checks["largest"] = array(FLOAT)
     return attributes.dispatch(Selector)(selector) | checks

@@ -1,8 +1,8 @@
 """What work takes, by how it reaches memory: nanoseconds a multiplication on one core.
 
 They steer when selectors are refreshed and what selector="auto" takes, and round figures do for
-that. Time, not multiplications, is compared: a gather costs an order of magnitude more than the
-same product in a matrix multiplication.
+that. Multiplications alone do not tell: a gather costs an order of magnitude more than the same
+product in a matrix multiplication.
 """
 
 # Fitted by benchmarks/selection.py (docs/selection.md), rounded.

@@ -19,7 +19,7 @@ from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
 from sklearn_lsh._selection import make_output_selector, make_selector, samples
-from sklearn_lsh._selectors import SHORTLISTED_ABOVE_ACTIVE
+from sklearn_lsh._selectors import SHORTLISTED, SHORTLISTED_ABOVE_ACTIVE
 from sklearn_lsh._table_selector import MAX_TABLE_BYTES
 
 SELECTORS = {"auto", "lsh", "sketch", "topk", "dense", "dropout", "adaptive_dropout"}
@@ -191,6 +191,8 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
     values = [per_layer(est, name) for name in ("selector", "density", "activation")]
     for n_out, name, density, activation in zip(hidden_layer_sizes(est), *values, strict=True):
         above_active_set = bool(layers) and not layers[-1].selector.at_prediction().is_dense
+        from_csr = not layers and sparse
+        shortlisted = SHORTLISTED_ABOVE_ACTIVE if above_active_set else SHORTLISTED
         selector = make_selector(
             name,
             n_in,
@@ -203,14 +205,10 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             seed=len(layers),
             hash_function=est.hash_function,
             mips=est.mips,
+            # An exact choice leaves too many neurons untrained there (docs/design.md, Selectors).
+            shortlisted=1.0 if from_csr else shortlisted,
             **counts,
         )
-        from_csr = not layers and sparse
-        if selector.shortlisted > 1 and from_csr:
-            # An exact choice leaves too many neurons untrained there (docs/design.md, Selectors).
-            selector.shortlisted = 1.0
-        elif selector.shortlisted > 1 and above_active_set:
-            selector.shortlisted = SHORTLISTED_ABOVE_ACTIVE
         by_input = from_csr and selector.is_dense
         # The output's bound, too, goes by the activation below, as in scikit-learn.
         factor = 2.0 if activation == "logistic" else 6.0

@@ -104,13 +104,13 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         - 'dense': all neurons, as an ordinary network does.
         - 'topk': the largest pre-activations, found by computing all of them. Saves work only in
           backward pass, update and the layers above; the oracle of the others.
-        - 'sketch': the largest pre-activations of a shortlist, which is half as many neurons more,
-          those of the largest low-rank approximations.
+        - 'sketch': the largest pre-activations of a shortlist, which is half as many neurons more
+          (as many more above a layer that selects), those of the largest low-rank approximations.
         - 'lsh': candidates come out of hash tables of the neurons; the shortlist is of those among
           them. A first layer over CSR data has none: the best approximations are kept.
-        - 'auto': the quickest of 'dense', 'topk', 'sketch' and 'lsh' by a model of their time; its
-          tables are k-means cells sized by the layer, whatever `hash_function`, `n_hashes`,
-          `n_tables`, `n_probes` and `mips` say.
+        - 'auto': of 'dense', 'topk', 'sketch' and 'lsh' the one of least time times
+          multiplications, by a model of both; its tables are k-means cells sized by the layer,
+          whatever `hash_function`, `n_hashes`, `n_tables`, `n_probes` and `mips` say.
         - 'dropout', 'adaptive_dropout': for comparison, random neurons in training, uniformly or
           the likelier, the larger their pre-activation [10]_; all of them at prediction, each times
           its chance of being kept.

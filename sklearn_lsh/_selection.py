@@ -4,8 +4,6 @@ from sklearn_lsh._costs import CANDIDATE, PROBE, SCORE, STREAM, per_entry
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._output_selector import FEWEST, OutputSelector
 from sklearn_lsh._selectors import (
-    SHORTLISTED,
-    SHORTLISTED_ABOVE_ACTIVE,
     DenseSelector,
     SampledSelector,
     SketchSelector,
@@ -23,10 +21,11 @@ FEW_LABELS = 2**12
 
 
 def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitude, seed,
-                  sketch_size, **tables):  # fmt: skip
+                  shortlisted, sketch_size, **tables):  # fmt: skip
     """Selector of a hidden layer by its public name.
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
+    shortlisted : neurons for each one kept, of selectors that have shortlists.
     """
     if n_active >= n_out:
         return DenseSelector(n_in, n_out)
@@ -38,16 +37,22 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitud
             tables["n_candidates"] *= 2
     if name == "auto":
         tables |= cells(n_out)
-        name = cheapest(n_in, n_out, n_active, n_entries, sparse, rank or n_in, **tables)
+        name = cheapest(
+            n_in, n_out, n_active, n_entries, sparse, rank or n_in, shortlisted, **tables
+        )
     if name == "dense":
         return DenseSelector(n_in, n_out)
-    if name == "lsh":
-        return TableSelector(n_in, n_out, n_active, by_magnitude, rank, seed, **tables)
     if name in ("dropout", "adaptive_dropout"):
         return SampledSelector(n_in, n_out, n_active, seed, adaptive=name == "adaptive_dropout")
-    if name == "topk" or rank is None:
+    if name == "lsh":
+        selector = TableSelector(n_in, n_out, n_active, by_magnitude, rank, seed, **tables)
+    elif name == "topk" or rank is None:
         return TopKSelector(n_in, n_out, n_active, by_magnitude)
-    return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
+    else:
+        selector = SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
+    if rank is not None:
+        selector.shortlisted = shortlisted
+    return selector
 
 
 def samples(sampled, n_out):
@@ -70,11 +75,11 @@ def cells(n_out):
     return {"hash_function": "kmeans", "mips": False, **shape}
 
 
-def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, hash_function, n_hashes,
-             n_tables, n_probes, n_candidates, **_):  # fmt: skip
-    """The choice of selector="auto": least time an example times multiplications, training included.
+def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, shortlisted, *, hash_function,
+             n_hashes, n_tables, n_probes, n_candidates, **_):  # fmt: skip
+    """The choice of selector="auto": least time times multiplications, both of training an example.
 
-    A saving of one is worth the same share of the other.
+    A saving of one is worth the same share of the other. Refreshes are left out.
     """
     if n_out <= NARROW:
         return "dense"
@@ -82,7 +87,6 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, hash_function, n
     entry, every = per_entry(sparse), n_entries * n_out
     active = 3 * n_entries * n_active
     # Of the shortlist, those that are not kept.
-    shortlisted = SHORTLISTED_ABOVE_ACTIVE if sparse else SHORTLISTED
     dropped = n_entries * n_active * (shortlisted - 1)
     query, n_found = n_entries * rank, min(n_candidates, n_out)
     n_scores = n_tables * n_hashes * HASH_FAMILIES[hash_function].group
@@ -90,7 +94,7 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, hash_function, n
         "dense": 3 * every,
         "topk": active + every,
         "sketch": active + dropped + query + n_out * rank,
-        "lsh": active + dropped + query + (n_scores + n_found) * rank,
+        "lsh": active + dropped + query + n_scores * rank + n_found * min(rank, n_entries),
     }
     looking_up = n_tables * PROBE * n_probes + n_found * CANDIDATE
     times = {
@@ -99,4 +103,6 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, *, hash_function, n
         "sketch": entry * (active + dropped) + STREAM * query + SCORE * n_out * rank,
         "lsh": entry * (active + dropped) + STREAM * (query + n_scores * rank) + looking_up,
     }
+    if n_candidates < shortlisted * n_active:
+        del times["lsh"]  # fewer would be active
     return min(times, key=lambda name: times[name] * products[name])

@@ -140,7 +140,7 @@ def entry(index, value):
 SCHEDULE = "model/trainer/schedule/"
 SKETCH, TABLES = "model/trainer/layers/1/", "model/trainer/layers/2/"
 HOSTILE_STATES = {  # where, the new value or a function of the old one, and what the message says
-    "format": ("format", 2, "format"),
+    "format": ("format", 1, "format"),
     "other class": ("estimator", "os.system", "os.system"),
     "unknown parameter": ("parameters", lambda old: old | {"callbacks": []}, "callbacks"),
     "bad parameter": ("parameters/density", -1.0, "density"),

@@ -165,7 +165,7 @@ def test_names_and_fallbacks():
     def name(selector, n_in, n_out, n_active, n_entries=None):
         made = by_name(
             selector, n_in, n_out, n_active, n_entries or n_in, n_entries is not None,
-            sketch_size=32, **rest,
+            sketch_size=32, shortlisted=1.5, **rest,
         )  # fmt: skip
         return type(made).__name__
 
@@ -200,10 +200,18 @@ def test_first_layers_over_csr_data_have_no_shortlist(selector):
         assert [layer.selector.n_shortlisted for layer in layers] == [first, 60, 10]
 
 
+def test_auto_takes_tables_where_they_multiply_less_in_about_the_same_time():
+    def choice(n, active):
+        return cheapest(784, n, active, 150, False, 28, 1.5, n_candidates=8 * active, **cells(n))
+
+    assert [choice(n, 100) for n in (1000, 10_000, 100_000)] == ["sketch", "lsh", "lsh"]
+    assert [choice(n, n // 20) for n in (1000, 10_000)] == ["sketch", "sketch"]
+
+
 def test_auto_takes_more_than_it_gives_nowhere():
     order = ["dense", "topk", "sketch", "lsh"]
     choices = [
-        order.index(cheapest(784, n, 100, 784, False, 32, n_candidates=800, **cells(n)))
+        order.index(cheapest(784, n, 100, 784, False, 32, 1.5, n_candidates=800, **cells(n)))
         for n in (64, 128, 500, 1000, 10_000, 100_000, 1_000_000)
     ]
     assert choices == sorted(choices) and choices[0] == 0 and choices[-1] == 3
