@@ -217,6 +217,7 @@ def draw_curves(results, names, path):
                 )  # fmt: skip
         axis.set(xscale="log", xlabel="seconds of training", ylabel="test score",
                  title=CASES[name].title)  # fmt: skip
+        axis.tick_params(axis="x", which="minor", labelbottom=False)  # they overlap
         axis.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
