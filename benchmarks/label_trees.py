@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from environment import environment
 from extreme import SETS
-from extreme_peers import TOP, precisions, trees
+from extreme_peers import BATCH, TOP, precisions, trees
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier
@@ -40,7 +40,7 @@ def train(settings, data, seed):
     """Seconds of training and precisions."""
     X, Y, X_test, Y_test = data
     model = LSHMLPClassifier(
-        **settings, activation="identity", selector="dense", loss="softmax", batch_size=128,
+        **settings, activation="identity", selector="dense", loss="softmax", batch_size=BATCH,
         learning_rate="linear", random_state=seed, n_threads=-1,
     )  # fmt: skip
     start = time.perf_counter()

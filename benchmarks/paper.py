@@ -33,6 +33,7 @@ from sklearn_lsh import LSHMLPClassifier
 from sklearn_lsh.inspection import neuron_usage, selection_recall
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "paper.json"
+CANDIDATES = 12  # of "lsh", for each active neuron
 KMEANS = {"hash_function": "kmeans", "n_hashes": 1, "n_tables": 4, "n_probes": 20}
 METHODS = {
     "dense": None,
@@ -47,7 +48,7 @@ METHODS = {
 }
 FAMILIES = {
     "sketch": METHODS["sketch"],
-    "k-means cells": METHODS["lsh"] | {"n_candidates": 600},
+    "k-means cells": METHODS["lsh"] | {"n_candidates": 50 * CANDIDATES},
     "SimHash": METHODS["simhash"],
     "SimHash, mips": METHODS["simhash"] | {"mips": True},
     "sparse SimHash": METHODS["simhash"] | {"hash_function": "sparse_simhash"},
@@ -82,7 +83,7 @@ def make(method, widths, density, rate, seed, epochs):
         return MLPClassifier(widths, **common)
     settings = dict(METHODS[method])
     if method == "lsh":
-        settings["n_candidates"] = round(12 * np.max(np.multiply(density, widths)))
+        settings["n_candidates"] = round(CANDIDATES * np.max(np.multiply(density, widths)))
     return LSHMLPClassifier(widths, density=density, learning_rate="linear", **settings, **common)
 
 

@@ -208,6 +208,12 @@ def test_auto_takes_tables_where_they_multiply_less_in_about_the_same_time():
     assert [choice(n, n // 20) for n in (1000, 10_000)] == ["sketch", "sketch"]
 
 
+def test_auto_takes_no_tables_that_find_too_few():
+    for n_candidates, expected in ((10, "sketch"), (100, "sketch"), (800, "lsh")):
+        shape = cells(10_000) | {"n_candidates": n_candidates}
+        assert cheapest(784, 10_000, 100, 150, False, 28, 1.5, **shape) == expected
+
+
 def test_auto_takes_more_than_it_gives_nowhere():
     order = ["dense", "topk", "sketch", "lsh"]
     choices = [
