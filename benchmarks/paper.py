@@ -1,7 +1,8 @@
 """The experiments of Spring & Shrivastava (2017) on data of the same kind, and beyond them.
 
     python benchmarks/paper.py [--parts accuracy depth width recall] [--sets ...] [--methods ...]
-                               [--levels ...] [--depths ...] [--layers ...] [--minutes M]
+                               [--levels ...] [--depths ...] [--layers ...] [--seeds N]
+                               [--minutes M]
     python benchmarks/paper.py --report
 
 Every run is stored in docs/results/paper.json when it ends, so that a call goes on where the last
@@ -150,13 +151,13 @@ def tuned(store, data, method):
     return max(found, key=found.get)
 
 
-def accuracy(store, sets, levels, depths, methods):
+def accuracy(store, sets, levels, depths, methods, n_seeds):
     """Accuracy against the share of active neurons."""
     for level, depth, data, method in product(levels, depths, sets, methods):
         if method in ("dense", "dense, falling rate", "auto") and level != 0.05:
             continue
         rate = tuned(store, data, method)
-        for seed in range(5 if level == 0.05 else 3):
+        for seed in range(min(n_seeds, 5 if level == 0.05 else 3)):
             store.get(
                 part="accuracy", data=data, widths=[1000] * depth, method=method, density=level,
                 rate=rate, seed=seed, epochs=EPOCHS[data], validate=False, **schedule(method),
@@ -218,6 +219,7 @@ def main():
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--depths", nargs="+", type=int, default=[2, 3])
     parser.add_argument("--layers", nargs="+", type=int, default=[1, 3, 5, 7], help="of depth")
+    parser.add_argument("--seeds", type=int, default=5, help="of accuracy, at most")
     parser.add_argument("--minutes", type=float, default=np.inf)
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
@@ -229,7 +231,9 @@ def main():
         write(store)
         return
     if "accuracy" in options.parts:
-        accuracy(store, options.sets, options.levels, options.depths, options.methods)
+        accuracy(
+            store, options.sets, options.levels, options.depths, options.methods, options.seeds
+        )
     if "depth" in options.parts:
         deep = ("dense", "dense, falling rate", "auto", "lsh", "topk")
         depth(store, options.layers, [method for method in deep if method in options.methods])
