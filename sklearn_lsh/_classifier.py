@@ -9,12 +9,20 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from sklearn_lsh._base import BaseLSHMLP
 from sklearn_lsh._labels import encode
 from sklearn_lsh._ranking import check_fits, top_k
 from sklearn_lsh._rows import stack
 from sklearn_lsh.metrics import precision_at_k
+
+
+def _has_probabilities(est):
+    """Whether scores stand for probabilities: of the network if there is one."""
+    if getattr(est, "out_activation_", est.loss) in ("identity", "squared_hinge"):
+        raise AttributeError("probabilities are not available when loss='squared_hinge'")
+    return True
 
 
 class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
@@ -162,10 +170,13 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Weights of the classes, which multiply `sample_weight`: a dict from class to weight (1
         where there is none), or 'balanced' for n_samples / (n_classes * count of the class).
         'balanced' is not available in `partial_fit`, a dict not for multilabel targets.
-    loss : {'log_loss', 'softmax'}, default='log_loss'
+    loss : {'log_loss', 'softmax', 'squared_hinge'}, default='log_loss'
         Of multilabel targets: 'log_loss' takes every label for itself (logistic), 'softmax' lets
         them compete, the labels of a row sharing its target equally; it ranks labels better where
-        there are many. With classes the two are the same.
+        there are many. With classes the two are the same. 'squared_hinge' is the loss of
+        :class:`~sklearn.svm.LinearSVC`, of every class (but of two there is one output) or label
+        for itself: the square of what its score lacks to 1, or has above -1 where it is wrong. It
+        gives no probabilities, and is often ahead where rows are long and sparse, such as text.
     sampled_output : bool or 'auto', default='auto'
         Whether training computes few outputs for each row: the labels that the rows of its batch
         have, and random ones where these are few, corrected under the softmax by their chance to
@@ -174,7 +185,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         the precision of the best label where there are several.
     settled_tol : float or 'auto', default='auto'
         A training row whose predicted probabilities (under `sampled_output`, of the outputs that
-        are computed) are all closer than this to its targets is settled. It takes no part in the
+        are computed) are all closer than this to its targets is settled; under 'squared_hinge' one
+        that lacks less than half of this of every margin. It takes no part in the
         step, though it counts in the batch, and `fit` leaves it out of the next epoch, of the
         next two if it is found settled again, and so on up to three; `loss_` then counts the loss
         it had. Late in training most rows are settled, and learning from them is most of the work
@@ -210,7 +222,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Number of layers, inputs and outputs included.
     n_outputs_ : int
         Number of raw scores per row.
-    out_activation_ : {'softmax', 'logistic'}
+    out_activation_ : {'softmax', 'logistic', 'identity'}
         What turns raw scores into predictions.
     n_features_in_ : int
         Number of features seen in `fit`.
@@ -303,7 +315,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     _parameter_constraints: ClassVar[dict] = {
         **BaseLSHMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "loss": [StrOptions({"log_loss", "softmax"})],
+        "loss": [StrOptions({"log_loss", "softmax", "squared_hinge"})],
         "sampled_output": ["boolean", StrOptions({"auto"})],
         "settled_tol": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
     }
@@ -501,7 +513,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         return sp.csr_array(on) if self._sparse_labels else on
 
     def decision_function(self, X):
-        """Raw scores: the inputs of the last softmax or logistic function.
+        """Raw scores: the inputs of the last softmax or logistic function, if there is one.
 
         Parameters
         ----------
@@ -520,8 +532,11 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         check_fits(len(inputs), self.n_outputs_, itemsize)
         return self._scores(inputs)
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X):
         """Probability of every class (they sum to 1), or of every label.
+
+        Not under `loss='squared_hinge'`.
 
         Parameters
         ----------
@@ -539,6 +554,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             return np.ones_like(proba)
         return np.column_stack([1 - proba, proba])
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`.
 
@@ -553,7 +569,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         return np.log(self.predict_proba(X))
 
     def predict(self, X):
-        """Most likely class, or the labels likelier than not.
+        """Class of the largest score, or the labels that are likelier than not.
 
         Parameters
         ----------

@@ -70,6 +70,11 @@ def activation(network):
 
 
 def label_binarizer(est):
+    if est.out_activation_ == "identity":
+        raise ValueError(
+            "scikit-learn's MLPClassifier has probabilities; this network has none "
+            "(loss='squared_hinge')."
+        )
     if not est._multilabel:
         return LabelBinarizer().fit(est.classes_)
     if est.out_activation_ == "softmax":

@@ -8,7 +8,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
-from sklearn_lsh._losses import Loss
+from sklearn_lsh._losses import Loss, classifier_loss
 from sklearn_lsh._rows import Rows
 
 
@@ -35,6 +35,7 @@ def encode(est, y, weight, cold, incremental, classes):
             )
         if multilabel != est._multilabel:
             raise ValueError("y changed between classes and an indicator matrix of labels.")
+    loss = Loss(classifier_loss(est.loss, len(est.classes_), multilabel))
     if multilabel:
         weight = weigh(est, y, weight, incremental)
         if y.shape[1] != len(est.classes_):
@@ -43,10 +44,9 @@ def encode(est, y, weight, cold, incremental, classes):
         labels.eliminate_zeros()
         if np.any(labels.data != 1):
             raise ValueError("y of several labels must hold 0 and 1 only.")
-        if est.loss == "log_loss":
-            return Loss("binary_log_loss"), Rows.from_matrix(labels), weight
-        shares = labels / np.maximum(labels.sum(axis=1), 1)[:, None]
-        return Loss("log_loss"), Rows.from_matrix(sp.csr_array(shares)), weight
+        if est.loss == "softmax":
+            labels = sp.csr_array(labels / np.maximum(labels.sum(axis=1), 1)[:, None])
+        return loss, Rows.from_matrix(labels), weight
     codes = np.searchsorted(est.classes_, y)
     codes[codes == len(est.classes_)] = 0
     if np.any(est.classes_[codes] != y):
@@ -54,8 +54,8 @@ def encode(est, y, weight, cold, incremental, classes):
         raise ValueError(f"y has classes {unseen} that are not in classes_ {est.classes_}.")
     weight = weigh(est, y, weight, incremental)
     if len(est.classes_) > 2:
-        return Loss("log_loss"), Rows.one_hot(codes, len(est.classes_)), weight
-    return Loss("binary_log_loss"), Rows.from_matrix(codes[:, None]), weight
+        return loss, Rows.one_hot(codes, len(est.classes_)), weight
+    return loss, Rows.from_matrix(codes[:, None]), weight
 
 
 def weigh(est, y, weight, incremental):

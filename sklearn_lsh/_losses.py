@@ -11,6 +11,14 @@ def huber(error, delta):
     return inside * (np.abs(error) - 0.5 * inside)
 
 
+def classifier_loss(loss, n_classes, multilabel):
+    """The loss of a network's outputs that the parameter `loss` stands for."""
+    if loss == "squared_hinge":
+        return loss
+    competing = loss == "softmax" if multilabel else n_classes > 2
+    return "log_loss" if competing else "binary_log_loss"
+
+
 class Loss:
     """Loss of raw scores.
 
@@ -36,6 +44,7 @@ class Loss:
         "poisson": (3, "exp"),
         "huber": (4, "identity"),
         "absolute_error": (5, "identity"),
+        "squared_hinge": (6, "identity"),
     }
     FUNCTIONS: ClassVar[dict] = {
         "softmax": lambda scores: softmax(scores, axis=1),
@@ -51,6 +60,9 @@ class Loss:
         "poisson": lambda s, y, _: (np.exp(s) - y * s + xlogy(y, y) - y).sum(axis=1),
         "huber": lambda s, y, delta: huber(s - y, delta).sum(axis=1),
         "absolute_error": lambda s, y, _: np.abs(s - y).sum(axis=1),
+        "squared_hinge": lambda s, y, _: (
+            y * np.maximum(1 - s, 0) ** 2 + (1 - y) * np.maximum(1 + s, 0) ** 2
+        ).sum(axis=1),
     }
 
     def __init__(self, name, delta=1.0):

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_lsh._archive import read_archive, write_archive
 from sklearn_lsh._attributes import random_state, random_state_of
-from sklearn_lsh._losses import Loss
+from sklearn_lsh._losses import Loss, classifier_loss
 from sklearn_lsh._network import COSTS
 from sklearn_lsh._output_selector import OutputSelector
 from sklearn_lsh._parameters import built_in, check_parameters
@@ -246,5 +246,5 @@ def expected(loss, attributes):
     if attributes["_multilabel"]:
         if not np.array_equal(labels, np.arange(len(labels))):
             raise ValueError("classes_ of labels must be their numbers.")
-        return "binary_log_loss" if loss == "log_loss" else "log_loss", len(labels)
-    return ("log_loss", len(labels)) if len(labels) > 2 else ("binary_log_loss", 1)
+    n_outputs = len(labels) if attributes["_multilabel"] or len(labels) > 2 else 1
+    return classifier_loss(loss, len(labels), attributes["_multilabel"]), n_outputs

@@ -64,6 +64,13 @@ def _huber_loss(scores, Y):
     return np.where(np.abs(error) < DELTA, square, line).sum(axis=1), np.clip(error, -DELTA, DELTA)
 
 
+def _squared_hinge_loss(scores, Y):
+    """The squared hinge loss, summed over the outputs; Y in {0, 1}."""
+    sign = 2 * Y - 1
+    lack = np.maximum(1 - sign * scores, 0)
+    return (lack**2).sum(axis=1), -2 * sign * lack
+
+
 # name -> function of (scores, Y), both (n, n_outputs), returning the loss of each example (n,) and
 # its derivative by the raw scores (n, n_outputs).
 LOSSES = {
@@ -73,6 +80,7 @@ LOSSES = {
     "poisson": _poisson_loss,
     "absolute_error": _absolute_loss,
     "huber": _huber_loss,
+    "squared_hinge": _squared_hinge_loss,
 }
 
 

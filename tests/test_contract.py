@@ -37,6 +37,7 @@ CHECKED = [
     *[cls() for cls in ESTIMATORS],
     *[cls(**QUICK, **c) for cls in ESTIMATORS for c in CONFIGURATIONS],
     LSHMLPClassifier(**QUICK, sampled_output=True),
+    LSHMLPClassifier(**QUICK, loss="squared_hinge"),
     LSHMLPRegressor(**QUICK, loss="huber"),
     LSHMLPRegressor(**QUICK, loss="absolute_error"),
 ]

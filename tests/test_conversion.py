@@ -119,6 +119,7 @@ def test_parameters_follow_the_network():
         ({"activation": "leaky_relu"}, Y, "leaky_relu"),
         ({"activation": ["relu", "tanh"]}, Y, "one activation"),
         ({"loss": "softmax"}, LABELS, "softmax"),
+        ({"loss": "squared_hinge"}, Y, "squared_hinge"),
     ],
 )
 def test_what_scikit_learn_has_not(params, y, match):

@@ -12,10 +12,11 @@ import scipy.sparse as sp
 from cases import TARGET, X, Y, assert_same_parameters, multi_output, small, ten_classes
 from scipy.special import expit, softmax
 from sklearn.base import clone
-from sklearn.datasets import make_multilabel_classification
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sklearn_lsh import LSHMLPRegressor
+from sklearn_lsh import LSHMLPClassifier, LSHMLPRegressor
 from sklearn_lsh._plans import KEPT
 from sklearn_lsh._workspace import Workspace
 
@@ -85,6 +86,25 @@ def test_multilabel(to_target):
     np.testing.assert_array_equal(predicted, scores > 0)
     assert np.mean(predicted == Y) > 0.85
     assert_same_parameters(model, small(max_iter=60, density=0.5).fit(X, Y))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_squared_hinge_is_that_of_linear_svc(n_classes):
+    X, y = load_iris(return_X_y=True)
+    X, y = (X - X.mean(axis=0))[y < n_classes], np.array(["a", "b", "c"])[y[y < n_classes]]
+    model = LSHMLPClassifier(
+        (), loss="squared_hinge", solver="sgd", alpha=2.0, learning_rate="linear",
+        learning_rate_init=0.05, max_iter=5000, n_iter_no_change=5000, batch_size=len(X),
+        random_state=0,
+    ).fit(X, y)  # fmt: skip
+    peer = LinearSVC(C=1 / 2.0, intercept_scaling=1000, tol=1e-8, max_iter=1_000_000).fit(X, y)
+    np.testing.assert_allclose(model.coefs_[0].T, peer.coef_, atol=0.01)
+    np.testing.assert_allclose(model.decision_function(X), peer.decision_function(X), atol=0.02)
+    np.testing.assert_array_equal(model.predict(X), peer.predict(X))
+    assert model.out_activation_ == "identity"
+    with pytest.raises(AttributeError, match="predict_proba"):
+        model.predict_proba(X)
+    assert not hasattr(LSHMLPClassifier(loss="squared_hinge"), "predict_log_proba")
 
 
 def test_multi_output_regression():

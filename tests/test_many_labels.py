@@ -73,7 +73,7 @@ def test_a_step_on_sampled_labels_follows_the_oracle(asynchronous, n_rows, n_hid
     np.testing.assert_allclose(stepped.intercepts_[0], a - 0.5 * below.sum(axis=0), atol=2e-6)
 
 
-@pytest.mark.parametrize("loss", ["softmax", "log_loss"])
+@pytest.mark.parametrize("loss", ["softmax", "log_loss", "squared_hinge"])
 def test_a_chunk_without_labels(loss):
     X, Y = labelled(600, 20, 1000)
     model = many(loss=loss, batch_size=200)
@@ -181,7 +181,7 @@ def test_scores_that_would_not_fit_are_refused(monkeypatch):
     assert model.predict(X).shape == Y.shape
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "softmax"])
+@pytest.mark.parametrize("loss", ["log_loss", "softmax", "squared_hinge"])
 def test_predicted_labels_are_stored_as_they_came(loss):
     X, Y = labelled(200, 60, 30)
     model = many(loss=loss, sampled_output=False, max_iter=60, learning_rate_init=0.01)

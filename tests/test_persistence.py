@@ -105,7 +105,7 @@ def test_targets_of_every_kind(tmp_path, name, to_input):
     assert_goes_on_alike(model, to_input(X), TARGETS[name], tmp_path / "model")
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "softmax"])
+@pytest.mark.parametrize("loss", ["log_loss", "softmax", "squared_hinge"])
 def test_sampled_outputs(tmp_path, loss):
     model = small(sampled_output=True, loss=loss, **STEP).fit(sp.csr_array(X), MANY)
     found = through_a_file(model, tmp_path / "model").predict_top_k(X, 3, exact=False)

@@ -27,6 +27,7 @@ def problem(seed, hidden, loss, n_outputs=3):
         "poisson": lambda: rng.poisson(1.5, size=(N, n_outputs)).astype(float),
         "absolute_error": lambda: rng.normal(size=(N, n_outputs)),
         "huber": lambda: rng.normal(size=(N, n_outputs)),
+        "squared_hinge": lambda: rng.integers(2, size=(N, n_outputs)).astype(float),
     }[loss]()
     return Ws, bs, X, Y, rng
 

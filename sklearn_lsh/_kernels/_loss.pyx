@@ -37,6 +37,11 @@ cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) n
             s = exp(scores[k])
             loss += s
             deltas[k] = <float> s
+    elif kind == SQUARED_HINGE:
+        for k in range(n):
+            s = max(scores[k] + 1, 0)
+            loss += s * s
+            deltas[k] = <float> (2 * s)
     else:
         for k in range(n):
             deltas[k] = scores[k]
@@ -49,6 +54,12 @@ cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) n
             while out.indices[j] != target.indices[k]:
                 j += 1
         y = target.values[k]
+        if kind == SQUARED_HINGE:
+            # y of a target on its side of the margin, 1 - y on the other.
+            s = max(1 - scores[j], 0)
+            loss += y * (s * s - max(scores[j] + 1, 0) ** 2)
+            deltas[j] = <float> ((1 - y) * deltas[j] - 2 * y * s)
+            continue
         deltas[j] -= <float> y
         if kind == SOFTMAX:
             loss += y * (top - scores[j] + log(total))
