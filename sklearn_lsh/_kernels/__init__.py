@@ -2,6 +2,9 @@
 
 import os
 
+if os.environ.get("SKLEARN_LSH_SIMD", "avx512") not in ("baseline", "avx2", "avx512"):
+    raise ImportError("SKLEARN_LSH_SIMD must be 'baseline', 'avx2' or 'avx512', if it is set.")
+
 # Threads of GNU OpenMP that wait for the next batch spin: where another process wants the core,
 # they stall one another for whole time slices. A bound that outlasts the work between two batches
 # keeps the speed of an idle machine, and a busy one loses far less. The setting is read when the

@@ -20,10 +20,16 @@ from sklearn_lsh._kernels._views cimport (
 
 
 cdef extern from "products.h" nogil:
+    int lsh_avx2, lsh_avx512
     void lsh_detect()
     void lsh_copy(const float*, int, float*, int32_t*, int32_t*)
 
 lsh_detect()
+
+
+def simd():
+    """Which of the kernels' versions run: 'avx512', 'avx2' or 'baseline'."""
+    return "avx512" if lsh_avx512 else "avx2" if lsh_avx2 else "baseline"
 
 
 cdef int net_view(Net* net, layers, inputs, workspace) except -1:

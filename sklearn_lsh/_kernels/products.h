@@ -217,11 +217,41 @@ LSH_AVX2 static void lsh_score_codes_avx2(const int8_t *codes, const uint8_t *q0
         _mm256_storeu_ps(out1 + 8 * t, _mm256_fmadd_ps(s1, _mm256_cvtepi32_ps(sum1[t]), offset));
     }
 }
+LSH_AVX512 static void lsh_score_codes_avx512(const int8_t *codes, const uint8_t *q0, const uint8_t *q1,
+                                              int fours, const int32_t *starts, const float *offsets,
+                                              float scale0, float scale1, float *out0, float *out1) {
+    __m512i sum0[2], sum1[2];
+    LSH_UNROLL
+    for (int t = 0; t < 2; t++) sum0[t] = sum1[t] = _mm512_loadu_si512(starts + 16 * t);
+    for (int k = 0; k < fours; k++, codes += 128) {
+        int32_t four0, four1;
+        memcpy(&four0, q0 + 4 * k, 4);
+        memcpy(&four1, q1 + 4 * k, 4);
+        const __m512i a0 = _mm512_set1_epi32(four0), a1 = _mm512_set1_epi32(four1);
+        LSH_UNROLL
+        for (int t = 0; t < 2; t++) {
+            const __m512i c = _mm512_loadu_si512(codes + 64 * t);
+            sum0[t] = _mm512_dpbusd_epi32(sum0[t], a0, c);
+            sum1[t] = _mm512_dpbusd_epi32(sum1[t], a1, c);
+        }
+    }
+    const __m512 s0 = _mm512_set1_ps(scale0), s1 = _mm512_set1_ps(scale1);
+    LSH_UNROLL
+    for (int t = 0; t < 2; t++) {
+        const __m512 offset = _mm512_loadu_ps(offsets + 16 * t);
+        _mm512_storeu_ps(out0 + 16 * t, _mm512_fmadd_ps(s0, _mm512_cvtepi32_ps(sum0[t]), offset));
+        _mm512_storeu_ps(out1 + 16 * t, _mm512_fmadd_ps(s1, _mm512_cvtepi32_ps(sum1[t]), offset));
+    }
+}
 #endif
 static inline void lsh_score_codes(const int8_t *codes, const uint8_t *q0, const uint8_t *q1, int fours,
                                    const int32_t *starts, const float *offsets, float scale0,
                                    float scale1, float *out0, float *out1) {
 #ifdef LSH_AVX2
+    if (lsh_avx512) {
+        lsh_score_codes_avx512(codes, q0, q1, fours, starts, offsets, scale0, scale1, out0, out1);
+        return;
+    }
     if (lsh_avx2) {
         lsh_score_codes_avx2(codes, q0, q1, fours, starts, offsets, scale0, scale1, out0, out1);
         return;

@@ -1,10 +1,11 @@
-/* What Cython cannot say: vector loops, compiled twice (AVX2 + FMA and the compiler's baseline)
- * and chosen at run time. Each body is plain C, so any compiler can build it. */
+/* What Cython cannot say: vector loops, compiled twice (AVX2 + FMA and the compiler's baseline), where it
+ * pays a third time (AVX-512 with VNNI), and chosen at run time. Each body is plain C, so any compiler can build it. */
 #ifndef SKLEARN_LSH_SIMD_H
 #define SKLEARN_LSH_SIMD_H
 
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__GNUC__)
@@ -24,10 +25,16 @@ static inline int LSH_LOWEST_BIT(uint64_t word) {
 #if defined(__GNUC__) && defined(__x86_64__)
 #include <immintrin.h>
 #define LSH_AVX2 __attribute__((target("avx2,fma")))
-static int lsh_avx2 = 0;
+#define LSH_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vnni")))
+static int lsh_avx2 = 0, lsh_avx512 = 0;
+/* SKLEARN_LSH_SIMD=baseline or avx2: no more than that, to try on one machine what others run. */
 static void lsh_detect(void) {
+    const char *most = getenv("SKLEARN_LSH_SIMD");
+    if (most && !strcmp(most, "baseline")) return;
     __builtin_cpu_init();
     lsh_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    lsh_avx512 = lsh_avx2 && !(most && !strcmp(most, "avx2")) && __builtin_cpu_supports("avx512f") &&
+                 __builtin_cpu_supports("avx512vnni");
 }
 /* One body, two functions, one branch that is always predicted. */
 #define LSH_KERNEL(name, params, args, ...)                                                   \
@@ -36,6 +43,7 @@ static void lsh_detect(void) {
     static inline void name params { if (lsh_avx2) name##_avx2 args; else name##_base args; }
 #else
 static void lsh_detect(void) {}
+static const int lsh_avx2 = 0, lsh_avx512 = 0;
 #define LSH_KERNEL(name, params, args, ...) static inline void name params __VA_ARGS__
 #endif
 
