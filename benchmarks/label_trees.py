@@ -47,14 +47,18 @@ def choose(data):
     held_out = np.random.default_rng(0).random(X.shape[0]) < 0.1
     inner = X[~held_out], Y[~held_out], X[held_out], Y[held_out]
     kinds = [kind for kind in KINDS.values() if kind["sampled_output"] or Y.shape[1] <= MOST]
-    best, settings = -1.0, {"max_iter": EPOCHS[0]}
-    changes = [kind | {"hidden_layer_sizes": (n,)} for kind in kinds for n in WIDTHS]
-    for change in [*changes, *({"max_iter": n} for n in EPOCHS[1:])]:
-        found = sum(train(settings | change, inner, 0)["precisions"])
-        print(f"  {change}: {found:.4f}", flush=True)
-        if found > best:
-            best, settings = found, settings | change
-    return settings
+
+    def precision(settings):
+        found = sum(train(settings, inner, 0)["precisions"])
+        print(f"  {settings}: {found:.4f}", flush=True)
+        return found
+
+    candidates = [
+        kind | {"hidden_layer_sizes": (n,), "max_iter": EPOCHS[0]}
+        for kind in kinds for n in WIDTHS
+    ]  # fmt: skip
+    best = max(candidates, key=precision)
+    return max((best | {"max_iter": n} for n in EPOCHS), key=precision)
 
 
 def train(settings, data, seed):

@@ -73,7 +73,7 @@ def main():
             if None not in found
         }
         for level, found in times.items():
-            ratio = np.median(times["avx2"] / found, axis=0)
+            ratio = np.median(times.get("avx2", np.nan) / found, axis=0)
             cells = [
                 f"{np.median(t):.1f} ({t.min():.1f} to {t.max():.1f}) | {r:.2f}"
                 for t, r in zip(found.T, ratio, strict=True)

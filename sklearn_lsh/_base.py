@@ -301,6 +301,6 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         ------
         ValueError
             For a network that scikit-learn has not: several activations or 'leaky_relu', labels
-            under loss='softmax', 'adaptive_dropout'.
+            under loss='softmax', loss='squared_hinge', 'adaptive_dropout'.
         """
         return to_sklearn(self)

@@ -20,7 +20,8 @@ from sklearn_lsh.metrics import precision_at_k
 
 def _has_probabilities(est):
     """Whether scores stand for probabilities: of the network if there is one."""
-    if getattr(est, "out_activation_", est.loss) in ("identity", "squared_hinge"):
+    fitted = hasattr(est, "out_activation_")
+    if est.out_activation_ == "identity" if fitted else est.loss == "squared_hinge":
         raise AttributeError("probabilities are not available when loss='squared_hinge'")
     return True
 
@@ -177,6 +178,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         :class:`~sklearn.svm.LinearSVC`, of every class (but of two there is one output) or label
         for itself: the square of what its score lacks to 1, or has above -1 where it is wrong. It
         gives no probabilities, and is often ahead where rows are long and sparse, such as text.
+        Scores of several outputs start near -1.
     sampled_output : bool or 'auto', default='auto'
         Whether training computes few outputs for each row: the labels that the rows of its batch
         have, and random ones where these are few, corrected under the softmax by their chance to
@@ -556,7 +558,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
-        """Logarithm of `predict_proba`.
+        """Logarithm of `predict_proba`, where there is one.
 
         Parameters
         ----------
@@ -569,7 +571,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         return np.log(self.predict_proba(X))
 
     def predict(self, X):
-        """Class of the largest score, or the labels that are likelier than not.
+        """Class of the largest score, or the labels that are likelier than not (scores above 0).
 
         Parameters
         ----------

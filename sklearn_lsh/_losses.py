@@ -60,9 +60,7 @@ class Loss:
         "poisson": lambda s, y, _: (np.exp(s) - y * s + xlogy(y, y) - y).sum(axis=1),
         "huber": lambda s, y, delta: huber(s - y, delta).sum(axis=1),
         "absolute_error": lambda s, y, _: np.abs(s - y).sum(axis=1),
-        "squared_hinge": lambda s, y, _: (
-            y * np.maximum(1 - s, 0) ** 2 + (1 - y) * np.maximum(1 + s, 0) ** 2
-        ).sum(axis=1),
+        "squared_hinge": lambda s, y, _: (np.maximum(1 - (2 * y - 1) * s, 0) ** 2).sum(axis=1),
     }
 
     def __init__(self, name, delta=1.0):

@@ -242,9 +242,9 @@ def expected(loss, attributes):
     """Name of the loss and number of outputs that go with the targets; None: any number."""
     if "classes_" not in attributes:
         return loss, 1 if attributes["_one_output"] else None
-    labels = attributes["classes_"]
-    if attributes["_multilabel"]:
+    labels, multilabel = attributes["classes_"], attributes["_multilabel"]
+    if multilabel:
         if not np.array_equal(labels, np.arange(len(labels))):
             raise ValueError("classes_ of labels must be their numbers.")
-    n_outputs = len(labels) if attributes["_multilabel"] or len(labels) > 2 else 1
-    return classifier_loss(loss, len(labels), attributes["_multilabel"]), n_outputs
+    n_outputs = len(labels) if multilabel or len(labels) > 2 else 1
+    return classifier_loss(loss, len(labels), multilabel), n_outputs

@@ -119,7 +119,7 @@ def naming(what):
     """Put what was checked before the message of an error."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{what}: {error}") from error
 

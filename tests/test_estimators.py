@@ -107,6 +107,20 @@ def test_the_squared_hinge_is_that_of_linear_svc(n_classes):
     assert not hasattr(LSHMLPClassifier(loss="squared_hinge"), "predict_log_proba")
 
 
+@pytest.mark.parametrize("target", [0, 1])
+@pytest.mark.parametrize("scale", [100, 1e5, 1e18])
+def test_beyond_its_margin_a_row_has_no_squared_hinge_loss(target, scale):
+    model = LSHMLPClassifier(
+        (), loss="squared_hinge", solver="sgd", alpha=0, learning_rate_init=1e-30, max_iter=1,
+        random_state=0,
+    )  # fmt: skip
+    rows = np.array([[1.0], [-1.0]]) * scale
+    model.partial_fit(rows, [0, 1], classes=[0, 1])
+    right = rows[[model.decision_function(rows).argsort()[target]]]
+    model.partial_fit(right, [target])
+    assert abs(model.decision_function(right)[0]) > 1 and model.loss_ == 0
+
+
 def test_multi_output_regression():
     model = small(LSHMLPRegressor, max_iter=60).fit(X, TARGET)
     assert model.predict(X).shape == TARGET.shape and model.n_outputs_ == 2

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import reference as ref
 import scipy.sparse as sp
 from cases import assert_same_parameters
 from scipy.special import log_softmax
@@ -30,9 +31,12 @@ def many(**params):
     return LSHMLPClassifier(**defaults | params)
 
 
-def sampled_step(W, b, hidden, Y, shared, chance):
+def sampled_step(W, b, hidden, Y, shared, chance, loss):
     """Gradients of the output layer and of the hidden outputs, in float64, averaged over rows."""
     scores = hidden @ W.T + b
+    if loss == "squared_hinge":
+        deltas = ref.LOSSES[loss](scores, Y)[1] * shared / len(Y)
+        return deltas.T @ hidden, deltas.sum(axis=0), deltas @ W
     corrected = np.where(Y > 0, scores, scores - np.log(chance))[:, shared]
     p = np.exp(corrected - corrected.max(axis=1, keepdims=True))
     deltas = np.zeros_like(scores)
@@ -42,14 +46,15 @@ def sampled_step(W, b, hidden, Y, shared, chance):
     return deltas.T @ hidden, deltas.sum(axis=0), deltas @ W
 
 
+@pytest.mark.parametrize("loss", ["softmax", "squared_hinge"])
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize(("n_rows", "n_hidden"), [(20, 16), (19, 37), (1, 8)])
-def test_a_step_on_sampled_labels_follows_the_oracle(asynchronous, n_rows, n_hidden):
+def test_a_step_on_sampled_labels_follows_the_oracle(asynchronous, n_rows, n_hidden, loss):
     X, Y = labelled(n_rows, 40, 200)
     settings = {
         "hidden_layer_sizes": (n_hidden,), "batch_size": n_rows,
         "solver": "sgd", "momentum": 0.0, "alpha": 0.0, "shuffle": False,
-        "asynchronous": asynchronous,
+        "asynchronous": asynchronous, "loss": loss,
     }  # fmt: skip
     start = many(learning_rate_init=1e-30, **settings).fit(X, Y)
     stepped = many(learning_rate_init=0.5, **settings).fit(X, Y)
@@ -62,10 +67,11 @@ def test_a_step_on_sampled_labels_follows_the_oracle(asynchronous, n_rows, n_hid
     # A batch has its own labels, and random ones.
     labels, stepped_on = Y.toarray(), stepped.intercepts_[1] != start.intercepts_[1]
     n_random = start._network.layers[-1].selector.n_random
-    assert n_random >= 200 - (counts > 0).sum() > 0 and 100 < stepped_on.sum() < 200
+    fewest = 100 if loss == "softmax" else 0  # beyond the hinge's margin nothing steps
+    assert n_random >= 200 - (counts > 0).sum() > 0 and fewest < stepped_on.sum() < 200
     assert stepped_on[counts > 0].all()
     chance = 1 - (1 - counts / n_rows) ** n_rows * (1 - 1 / 200) ** n_random
-    dW, db, below = sampled_step(W.T, b, hidden, labels, stepped_on, chance)
+    dW, db, below = sampled_step(W.T, b, hidden, labels, stepped_on, chance, loss)
     below *= before > 0
     np.testing.assert_allclose(stepped.coefs_[1], W - 0.5 * dW.T, atol=2e-6)
     np.testing.assert_allclose(stepped.intercepts_[1], b - 0.5 * db, atol=2e-6)

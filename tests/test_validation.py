@@ -290,6 +290,13 @@ def test_targets_that_are_refused(target, match):
         small(LSHMLPRegressor, loss="poisson").fit(X, np.abs(TARGET), X_val=X_TEST, y_val=target)
 
 
+def test_a_scorer_of_probabilities_that_are_not_there():
+    model = small(loss="squared_hinge", scoring="neg_log_loss", early_stopping=True)
+    with pytest.raises(ValueError, match="scoring='neg_log_loss'"):
+        model.fit(X, Y)
+    assert not hasattr(model, "coefs_")
+
+
 @pytest.mark.parametrize("cls", [LSHMLPClassifier, LSHMLPRegressor])
 @pytest.mark.parametrize("scoring", ["best", 3, ["accuracy"]])
 def test_scoring_that_is_refused(cls, scoring):

@@ -2,7 +2,7 @@
 
 import os
 
-if os.environ.get("SKLEARN_LSH_SIMD", "avx512") not in ("baseline", "avx2", "avx512"):
+if (os.environ.get("SKLEARN_LSH_SIMD") or "avx512") not in ("baseline", "avx2", "avx512"):
     raise ImportError("SKLEARN_LSH_SIMD must be 'baseline', 'avx2' or 'avx512', if it is set.")
 
 # Threads of GNU OpenMP that wait for the next batch spin: where another process wants the core,

@@ -39,9 +39,7 @@ cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) n
             deltas[k] = <float> s
     elif kind == SQUARED_HINGE:
         for k in range(n):
-            s = max(scores[k] + 1, 0)
-            loss += s * s
-            deltas[k] = <float> (2 * s)
+            deltas[k] = 2 * max(scores[k] + 1, 0)
     else:
         for k in range(n):
             deltas[k] = scores[k]
@@ -55,10 +53,8 @@ cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) n
                 j += 1
         y = target.values[k]
         if kind == SQUARED_HINGE:
-            # y of a target on its side of the margin, 1 - y on the other.
-            s = max(1 - scores[j], 0)
-            loss += y * (s * s - max(scores[j] + 1, 0) ** 2)
-            deltas[j] = <float> ((1 - y) * deltas[j] - 2 * y * s)
+            if y != 0:
+                deltas[j] = -2 * max(1 - scores[j], 0)
             continue
         deltas[j] -= <float> y
         if kind == SOFTMAX:
@@ -71,6 +67,9 @@ cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) n
         for k in range(n):
             loss += 0.5 * (<double> deltas[k] * deltas[k])
         loss /= n
+    elif kind == SQUARED_HINGE:
+        for k in range(n):
+            loss += 0.25 * (<double> deltas[k] * deltas[k])
     elif kind == HUBER:
         for k in range(n):
             s = fabs(deltas[k])

@@ -1,5 +1,6 @@
 /* What Cython cannot say: vector loops, compiled twice (AVX2 + FMA and the compiler's baseline), where it
- * pays a third time (AVX-512 with VNNI), and chosen at run time. Each body is plain C, so any compiler can build it. */
+ * pays a third time (AVX-512 with VNNI), and chosen at run time. Each body is plain C, so any compiler
+ * can build it. */
 #ifndef SKLEARN_LSH_SIMD_H
 #define SKLEARN_LSH_SIMD_H
 
@@ -29,7 +30,7 @@ static inline int LSH_LOWEST_BIT(uint64_t word) {
 static int lsh_avx2 = 0, lsh_avx512 = 0;
 /* SKLEARN_LSH_SIMD=baseline or avx2: no more than that, to try on one machine what others run. */
 static void lsh_detect(void) {
-    const char *most = getenv("SKLEARN_LSH_SIMD");
+    const char *most = getenv("SKLEARN_LSH_SIMD"); /* checked in __init__.py */
     if (most && !strcmp(most, "baseline")) return;
     __builtin_cpu_init();
     lsh_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
