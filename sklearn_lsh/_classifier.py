@@ -177,8 +177,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         there are many. With classes the two are the same. 'squared_hinge' is the loss of
         :class:`~sklearn.svm.LinearSVC`, of every class (but of two there is one output) or label
         for itself: the square of what its score lacks to 1, or has above -1 where it is wrong. It
-        gives no probabilities, and is often ahead where rows are long and sparse, such as text.
-        Scores of several outputs start near -1.
+        gives no probabilities. Scores of several outputs start near -1.
     sampled_output : bool or 'auto', default='auto'
         Whether training computes few outputs for each row: the labels that the rows of its batch
         have, and random ones where these are few, corrected under the softmax by their chance to

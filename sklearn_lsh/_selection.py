@@ -45,14 +45,12 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitud
     if name in ("dropout", "adaptive_dropout"):
         return SampledSelector(n_in, n_out, n_active, seed, adaptive=name == "adaptive_dropout")
     if name == "lsh":
-        selector = TableSelector(n_in, n_out, n_active, by_magnitude, rank, seed, **tables)
-    elif name == "topk" or rank is None:
+        return TableSelector(
+            n_in, n_out, n_active, by_magnitude, rank, seed, shortlisted=shortlisted, **tables
+        )
+    if name == "topk" or rank is None:
         return TopKSelector(n_in, n_out, n_active, by_magnitude)
-    else:
-        selector = SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed)
-    if rank is not None:
-        selector.shortlisted = shortlisted
-    return selector
+    return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed, shortlisted)
 
 
 def samples(sampled, n_out):

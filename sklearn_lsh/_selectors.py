@@ -212,10 +212,10 @@ class SketchSelector(Selector):
     learns = True
     CODE_ZERO = 64  # as in _kernels/products.h
 
-    def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed):
+    def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, shortlisted=SHORTLISTED):
         super().__init__(n_in, n_out, n_active, by_magnitude)
         self.rank = rank
-        self.shortlisted = SHORTLISTED
+        self.shortlisted = shortlisted
         self.coordinates = Coordinates(n_in, rank, seed)
         self.mean = self.coordinates.mean
         n_panels = -(-n_out // PANEL)

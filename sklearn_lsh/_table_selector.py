@@ -27,7 +27,8 @@ class TableSelector(Selector):
     learns = True
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, *, hash_function, n_hashes,
-                 n_tables, n_probes, n_candidates, mips=False):  # fmt: skip
+                 n_tables, n_probes, n_candidates, mips=False,
+                 shortlisted=SHORTLISTED):  # fmt: skip
         super().__init__(n_in, n_out, n_active, by_magnitude)
         self.n_candidates = min(n_candidates, n_out)
         self.coordinates = RawCoordinates(n_in) if rank is None else Coordinates(n_in, rank, seed)
@@ -49,7 +50,7 @@ class TableSelector(Selector):
         planes = self.family.hyperplanes
         self.n_entries = np.count_nonzero(planes) if self.family.sparse else planes.size
         if rank is not None:
-            self.shortlisted = SHORTLISTED
+            self.shortlisted = shortlisted
             self.rows = np.zeros((n_out, rank), dtype=np.float32)
             self.offsets = np.zeros(n_out, dtype=np.float32)
 

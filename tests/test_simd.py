@@ -36,10 +36,12 @@ def test_every_level_agrees_with_the_oracle(level):
 
 
 def test_avx512_gives_the_bits_of_avx2():
+    if run("avx512", "-c", SAY).stdout.strip() != "avx512":
+        pytest.skip("this machine has no AVX-512")
     avx2, avx512 = (run(level, "-c", CHOOSE) for level in LEVELS[1:])
     assert avx2.stdout == avx512.stdout and len(avx2.stdout) > 10_000, avx2.stderr
 
 
-@pytest.mark.parametrize(("level", "is_one"), [("sse", False), ("", True)])
-def test_an_unknown_level_is_refused(level, is_one):
-    assert ("SKLEARN_LSH_SIMD must be" not in run(level, "-c", SAY).stderr) == is_one
+def test_an_unknown_level_is_refused_and_none_is_none():
+    assert "SKLEARN_LSH_SIMD must be" in run("sse", "-c", SAY).stderr
+    assert run("", "-c", SAY).stdout == run("avx512", "-c", SAY).stdout != ""
