@@ -124,7 +124,7 @@ class Workspace:
         self.edge_bits = per_thread(n_out // 64 + 1, np.uint64)
         shares = sizes[-1].is_shared
         self.shared = per_thread(sizes[-1].most_active if shares else 0, np.int32)
-        self.tile = per_thread(PANEL * max(sizes[-1].n_in, n_rows) if shares else 0, np.float32)
+        self.tile = per_thread(4 * n_rows if shares else 0, np.float32)
         self.products = per_thread(n_rows, np.float32)
         self.cursors = per_thread(n_blocks, np.int32)
         self.examples = per_thread(n_rows, np.int32)

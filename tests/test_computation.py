@@ -1,5 +1,7 @@
 """What is computed: against the oracle, at any number of threads, and at what cost."""
 
+import platform
+
 import numpy as np
 import pytest
 import reference as ref
@@ -200,6 +202,15 @@ def test_lines_that_are_blank_throughout_keep_their_weights(solver, asynchronous
     model.partial_fit(X, np.arange(40) % 4)
     moved = np.any(model.coefs_[0] != before, axis=1)
     np.testing.assert_array_equal(moved, (np.arange(27) < 8) | (np.arange(27) >= 16))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="others are not slower over them")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_numbers_below_full_precision_count_as_zero_in_kernels_alone(n_threads):
+    model = small(LSHMLPRegressor, selector="dense", solver="adagrad", warm_start=True)
+    model.set_params(n_threads=n_threads, alpha=0.0).fit(np.full((40, 3), 1e-21), np.arange(40.0))
+    assert not model._network.layers[0].slots[0][0].any()
+    assert np.float32(1e-20) * np.float32(1e-20) != 0
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])

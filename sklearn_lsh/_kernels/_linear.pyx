@@ -5,13 +5,13 @@ row run in the order of its neurons, so that no bit depends on the blocks.
 """
 from libc.math cimport expf, tanhf
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from sklearn_lsh._kernels._pairs cimport (
     Run, is_shared, n_runs, neuron_at, neurons_of, run_at, slot,
 )
 from sklearn_lsh._kernels._views cimport (
-    EXPECTED, IDENTITY, LEAKY_RELU, LOGISTIC, PANEL, RELU, TANH, Activation, LayerView, Pairs,
+    EXPECTED, IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs,
     Row, RowsView, Scratch, column_at, n_stored, row_at,
 )
 
@@ -27,7 +27,8 @@ cdef extern from "products.h" nogil:
                              const int64_t*, const float*, const int32_t*, const int32_t*, float*)
     void lsh_axpy(float*, float, const float*, int)
     void lsh_gather_axpy(float*, float, const float*, const int32_t*, int)
-    void lsh_score(const float*, const float*, const float*, int, const float*, float*, float*)
+    void lsh_dot8(const float*, const float*, const float*, const float*, const float*,
+                  const float*, int, const float*, float*)
     void lsh_combine(const float*, const float*, const float*, const float*, const int32_t*, int,
                      const float*, int64_t, int, float*, float*, float*, float*)
 
@@ -134,37 +135,36 @@ cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs
 
 
 cdef void forward_shared(const LayerView* layer, const RowsView* inputs, const RowsView* out,
-                         const Pairs* pairs, Py_ssize_t first, int n,
-                         Scratch* scratch) noexcept nogil:
-    """`forward` of one set of neurons for all rows: a product of matrices, panel by panel.
+                         const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil:
+    """`forward` of one set of neurons for all rows: a product of matrices, four by two at a time.
 
-    The outputs of a layer below have no blank lines, and rows lie side by side.
+    The outputs of a layer below have no blank lines.
     """
-    cdef Py_ssize_t row, block = first // pairs.block
+    cdef Py_ssize_t row, other, block = first // pairs.block
     cdef const int32_t* neurons = neurons_of(pairs, block)
-    cdef int size = n_runs(pairs, block), panel, s, t, k, width
+    cdef int size = n_runs(pairs, block), n_steps = (n + 1) // 2, s, t, step
+    cdef int share = (4 * layer.n_in + n_steps - 1) // n_steps
     cdef int32_t j
-    cdef float start[PANEL]
-    cdef float scores[2 * PANEL]
-    cdef const float* w
-    cdef const float* x
-    for panel in range((size + PANEL - 1) // PANEL):
-        s = panel * PANEL
-        width = min(size - s, <int> PANEL)
-        for t in range(PANEL):
-            # Beyond the last neuron: the last again.
-            j = neurons[s + min(t, width - 1)]
+    cdef const float* w[4]
+    cdef float start[4]
+    cdef float scores[8]
+    for s in range(0, size, 4):
+        for t in range(4):
+            # Beyond the last neuron, or row: the last again.
+            j = neurons[min(s + t, size - 1)]
+            w[t] = layer.W + j * layer.stride
             start[t] = layer.b[j]
-            w = layer.W + j * layer.stride
-            for k in range(layer.n_in):
-                scratch.tile[k * PANEL + t] = w[k]
-        for row in range(first, first + n, 2):
-            x = inputs.values + inputs.start[row]
-            lsh_score(scratch.tile, x, inputs.values + inputs.start[min(row + 1, first + n - 1)],
-                      layer.n_in, start, scores, scores + PANEL)
-            memcpy(out.values + out.start[row] + s, scores, width * sizeof(float))
-            if row + 1 < first + n:
-                memcpy(out.values + out.start[row + 1] + s, scores + PANEL, width * sizeof(float))
+        for step in range(n_steps):
+            row = first + 2 * step
+            other = min(row + 1, first + n - 1)
+            # The next four's weights, a part at a time.
+            j = neurons[min(s + 4 + step % 4, size - 1)]
+            lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 4, share, layer.n_in)
+            lsh_dot8(w[0], w[1], w[2], w[3], inputs.values + inputs.start[row],
+                     inputs.values + inputs.start[other], layer.n_in, start, scores)
+            for t in range(min(4, size - s)):
+                out.values[out.start[row] + s + t] = scores[t]
+                out.values[out.start[other] + s + t] = scores[4 + t]
 
 
 cdef void backward_shared(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
@@ -199,7 +199,7 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
             forward_by_input(layer, row_at(inputs, row), out.values + out.start[row])
         return
     if is_shared(pairs) and inputs.indices == NULL:
-        forward_shared(layer, inputs, out, pairs, first, n, scratch)
+        forward_shared(layer, inputs, out, pairs, first, n)
         return
     for r in range(n_runs(pairs, block)):
         run = run_at(pairs, block, n, r)

@@ -6,7 +6,7 @@ from sklearn_lsh._kernels._views cimport Row
 
 cdef extern from "losses.h" nogil:
     void lsh_detect()
-    void lsh_softmax(const float*, double, int, float*, double*)
+    void lsh_softmax(const float*, int, float*, double*, double*)
 
 lsh_detect()
 
@@ -18,11 +18,9 @@ cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) n
     """
     cdef const float* scores = out.values
     cdef int kind = function.kind, n = out.length, k, j = -1
-    cdef double loss = 0, total = 0, mass = 0, top = scores[0], s, y
+    cdef double loss = 0, total = 0, mass = 0, top = 0, s, y
     if kind == SOFTMAX:
-        for k in range(1, n):
-            top = max(top, scores[k])
-        lsh_softmax(scores, top, n, deltas, &total)
+        lsh_softmax(scores, n, deltas, &top, &total)
         for k in range(target.length):
             mass += target.values[k]
         for k in range(n):

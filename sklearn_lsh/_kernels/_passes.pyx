@@ -22,6 +22,8 @@ from sklearn_lsh._kernels._views cimport (
 cdef extern from "products.h" nogil:
     int lsh_avx2, lsh_avx512
     void lsh_detect()
+    unsigned lsh_flush()
+    void lsh_unflush(unsigned)
     void lsh_copy(const float*, int, float*, int32_t*, int32_t*)
 
 lsh_detect()
@@ -88,6 +90,7 @@ cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, cons
     Outputs, and where losses are wanted (not NULL) those and the deltas; adds to counts.
     """
     cdef int e
+    cdef unsigned mode = lsh_flush()
     for e in range(n):
         load(net, i + e, first + e)
     if net.layers[net.n_layers - 1].selector.kind == SHARED:
@@ -95,6 +98,7 @@ cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, cons
     forward_block(net, first, n, scratch, counts)
     if losses != NULL:
         backward_block(net, i, first, n, scratch, counts, losses)
+    lsh_unflush(mode)
 
 
 cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,

@@ -20,6 +20,8 @@ from sklearn_lsh._kernels._views cimport (
 
 cdef extern from "updates.h" nogil:
     void lsh_detect()
+    unsigned lsh_flush()
+    void lsh_unflush(unsigned)
     void lsh_prefetch_to_write(const float*, int, int, int, int)
     void lsh_combine(const float*, const float*, const float*, const float*, const int32_t*, int,
                      const float*, int64_t, int, float*, float*, float*, float*)
@@ -36,7 +38,7 @@ lsh_detect()
 
 cdef enum:
     CHUNKS = 16                         # parts of a layer for every thread
-    INPUT_PARTS = 8                     # of a layer stored by inputs
+    INPUT_PARTS = 8                     # of a layer stored by inputs; a power of two
     INPUTS_AHEAD = 3                    # whose weights are asked for: a step takes less than a miss
 
 
@@ -187,7 +189,7 @@ cdef int list_inputs(const RowsView* x, const unsigned char* settled, Py_ssize_t
         at = row_at(x, row)
         for k in range(n_stored(&at)):
             c = column_at(&at, k)
-            if c % n_parts != part:
+            if c & (n_parts - 1) != part:
                 continue
             entry += 1
             if scratch.heads[c] == 0:
@@ -311,11 +313,13 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
     cdef const int32_t* neurons = neurons_of(pairs, block)
     cdef int64_t size = n_runs(pairs, block)
     cdef int begin = <int> (size * part // n_parts), end = <int> (size * (part + 1) // n_parts)
-    cdef int s, t, p, n_pairs = 0, n_in = layer.n_in
+    cdef int s, t, p, n_pairs = 0, n_in = layer.n_in, share
     cdef int64_t stride = x.start[first + 1] - x.start[first] if n > 1 else 0
     cdef float* d = scratch.tile
     cdef float* g = scratch.packed
+    cdef const float* of_row
     cdef float bias
+    cdef double factor
     cdef Weights target
     for e in range(n):
         if not settled[first + e]:
@@ -323,15 +327,17 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
             n_pairs += 1
     if n_pairs == 0:
         return 0
+    share = (4 * n_in + n_pairs - 1) // n_pairs
     for s in range(begin, end, 4):
-        for t in range(4):
-            target = weights_of(layer, neurons[min(s + t, end - 1)])
-            prefetch_share(target, 0, n_in, n_in)
-            for p in range(n_pairs):
+        for p in range(n_pairs):
+            # A part of the weights at a time, of one of the four.
+            prefetch_share(weights_of(layer, neurons[min(s + p % 4, end - 1)]), p // 4, share, n_in)
+            e = scratch.examples[p]
+            factor = gradient.scale * weights[e]
+            of_row = deltas.values + deltas.start[first + e]
+            for t in range(4):
                 # Beyond the last neuron: the last again.
-                e = scratch.examples[p]
-                d[t * n + p] = <float> (gradient.scale * weights[e] * deltas.values[
-                    deltas.start[first + e] + min(s + t, end - 1)])
+                d[t * n + p] = <float> (factor * of_row[min(s + t, end - 1)])
         lsh_combine(d, d + n, d + 2 * n, d + 3 * n, scratch.examples, n_pairs,
                     x.values + x.start[first], stride, n_in,
                     g, g + n_in, g + 2 * n_in, g + 3 * n_in)
@@ -355,17 +361,21 @@ cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ss
     """Step one part of a layer on the rows [first, first + n); returns the entries touched."""
     cdef const LayerView* layer = &net.layers[depth]
     cdef const RowsView* x = &net.outputs[depth - 1] if depth else &net.inputs
-    cdef int64_t n_out = layer.n_out
+    cdef int64_t n_out = layer.n_out, touched
+    cdef unsigned mode = lsh_flush()
     if layer.by_input:
-        return update_inputs(layer, &net.deltas[depth], x, net.settled, part, n_parts, first, n,
-                             weights, step, gradient, scratch)
-    if is_shared(&net.pairs[depth]) and x.indices == NULL:
-        return update_shared(layer, part, n_parts, &net.deltas[depth], x, &net.pairs[depth],
-                             net.settled, first, n, weights, step, gradient, scratch)
-    return update_neurons(layer, <int32_t> (n_out * part // n_parts),
-                          <int32_t> (n_out * (part + 1) // n_parts), &net.deltas[depth], x,
-                          &net.pairs[depth], net.settled, first, n, weights, step, gradient,
-                          scratch)
+        touched = update_inputs(layer, &net.deltas[depth], x, net.settled, part, n_parts, first, n,
+                                weights, step, gradient, scratch)
+    elif is_shared(&net.pairs[depth]) and x.indices == NULL:
+        touched = update_shared(layer, part, n_parts, &net.deltas[depth], x, &net.pairs[depth],
+                                net.settled, first, n, weights, step, gradient, scratch)
+    else:
+        touched = update_neurons(layer, <int32_t> (n_out * part // n_parts),
+                                 <int32_t> (n_out * (part + 1) // n_parts), &net.deltas[depth], x,
+                                 &net.pairs[depth], net.settled, first, n, weights, step, gradient,
+                                 scratch)
+    lsh_unflush(mode)
+    return touched
 
 
 cdef inline int count_parts(const Net* net, int depth, int n_threads) noexcept nogil:

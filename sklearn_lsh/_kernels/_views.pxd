@@ -139,7 +139,7 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     double* deltas
     double* sums                        # (max n_in,) -0.0 between uses
     float* packed                       # (4, max n_in) of a neuron; or an input's non-zero values
-    float* tile                         # (PANEL, most of n_in and n_rows) of neurons of one set
+    float* tile                         # (4, n_rows) deltas of neurons of one set
 
 
 cdef void* data(array, char kind, int size) except? NULL

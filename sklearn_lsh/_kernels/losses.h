@@ -30,15 +30,19 @@ static inline double lsh_exp(double x) {
     return p * scale.value;
 }
 
-/* out[k] = exp(x[k] - top), total = their sum */
+/* top = the largest of x[0..n), out[k] = exp(x[k] - top), total = their sum */
 LSH_KERNEL(lsh_softmax,
-    (const float *LSH_RESTRICT x, double top, int n, float *LSH_RESTRICT out,
+    (const float *LSH_RESTRICT x, int n, float *LSH_RESTRICT out, double *LSH_RESTRICT top,
      double *LSH_RESTRICT total),
-    (x, top, n, out, total), {
+    (x, n, out, top, total), {
+    float most = x[0];
+    LSH_SIMD(omp simd reduction(max : most))
+    for (int k = 0; k < n; k++) most = x[k] > most ? x[k] : most;
+    *top = most;
     double sum = 0;
     LSH_SIMD(omp simd reduction(+:sum))
     for (int k = 0; k < n; k++) {
-        const double e = lsh_exp(x[k] - top);
+        const double e = lsh_exp(x[k] - (double)most);
         out[k] = (float)e;
         sum += e;
     }

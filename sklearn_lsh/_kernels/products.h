@@ -134,6 +134,33 @@ LSH_KERNEL(lsh_dot4,
     out[0] = s0; out[1] = s1; out[2] = s2; out[3] = s3;
 })
 
+/* out[t] = start[t] + <w[t], x0>, out[4 + t] with x1, t = 0..3 */
+LSH_KERNEL(lsh_dot8,
+    (const float *w0, const float *w1, const float *w2, const float *w3, const float *x0,
+     const float *x1, int n, const float *LSH_RESTRICT start, float *LSH_RESTRICT out),
+    (w0, w1, w2, w3, x0, x1, n, start, out), {
+    const float *w[4] = {w0, w1, w2, w3};
+    lsh_f8 sum0[4] = {0};
+    lsh_f8 sum1[4] = {0};
+    for (int k = 0; k < LSH_TAIL(n); k += 8) {
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++) {
+            LSH_ADD8V(sum0[t], w[t] + k, x0 + k);
+            LSH_ADD8V(sum1[t], w[t] + k, x1 + k);
+        }
+    }
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++) {
+        float rest0 = 0, rest1 = 0;
+        for (int k = LSH_TAIL(n); k < n; k++) {
+            rest0 += w[t][k] * x0[k];
+            rest1 += w[t][k] * x1[k];
+        }
+        out[t] = start[t] + (LSH_SUM8(sum0[t]) + rest0);
+        out[4 + t] = start[t] + (LSH_SUM8(sum1[t]) + rest1);
+    }
+})
+
 /* out0[t] = start[t] + sum_k q0[k] panel[32 k + t], out1 with q1, t = 0..31: from registers */
 LSH_KERNEL(lsh_score,
     (const float *LSH_RESTRICT panel, const float *LSH_RESTRICT q0, const float *LSH_RESTRICT q1,

@@ -48,6 +48,20 @@ static const int lsh_avx2 = 0, lsh_avx512 = 0;
 #define LSH_KERNEL(name, params, args, ...) static inline void name params __VA_ARGS__
 #endif
 
+/* Between the two, numbers too small for full precision (below 1e-38) count as 0: squares of gradients
+ * often are, and a processor takes a hundred times as long over them. */
+#if defined(__GNUC__) && defined(__x86_64__)
+static inline unsigned lsh_flush(void) {
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040); /* results, and what is read */
+    return before;
+}
+static inline void lsh_unflush(unsigned before) { _mm_setcsr(before); }
+#else
+static inline unsigned lsh_flush(void) { return 0; }
+static inline void lsh_unflush(unsigned before) { (void)before; }
+#endif
+
 /* Dense rows are kept by lines of 8 columns. Lines that are zero throughout are left out: the others
  * stand side by side, with a list of their first columns, and behind them the n % 8 last columns. */
 #define LSH_LINE 8
