@@ -104,6 +104,8 @@ class Epochs:
     def run(self):
         """Whether training came to its end, rather than to an interrupt."""
         est, enough, interrupted = self.est, self.incremental, False
+        trainer, inputs = est._trainer, self.train.inputs
+        self.dense = trainer.network.dense_cost(inputs, trainer.optimizer, self.batch_size)
         try:
             while est.n_iter_ < self.n_epochs:
                 enough = self._epoch()
@@ -146,6 +148,7 @@ class Epochs:
             self.workspace,
             est.n_multiplications_,
         )
+        est.n_multiplications_["dense"] += self.dense
         value = self._record()
         if est.learning_rate == "invscaling" and est.solver == "sgd":
             with np.errstate(over="ignore"):

@@ -150,7 +150,7 @@ class Rows:
         """In how many rows every column has an entry, int64 (n_cols,)."""
         if self.indices is None:
             return np.full(self.n_cols, len(self))
-        return np.bincount(self.to_csr().indices, minlength=self.n_cols)
+        return np.bincount(self.indices[self.places()], minlength=self.n_cols)
 
     def expected_columns(self, n_rows):
         """Mean number of columns in which `n_rows` of these rows, drawn at random, have entries."""
@@ -174,17 +174,27 @@ class Rows:
             self.lines, self.n_lines,
         )  # fmt: skip
 
+    def places(self):
+        """Where the entries stand, row after row: a slice if no gap is between rows."""
+        before = np.cumsum(self.length, dtype=np.int64) - self.length
+        first = self.start[:1].sum()
+        if np.array_equal(self.start, first + before):
+            return slice(first, first + self.length.sum(dtype=np.int64))
+        places = np.repeat(self.start - before, self.length)
+        places += np.arange(len(places))
+        return places
+
     def to_csr(self):
         """Copy as CSR, stored entries as they are (a dense row stores all of its columns)."""
-        ends = np.cumsum(self.length, dtype=np.int64)
-        indptr = np.concatenate([[0], ends])
-        within = np.arange(indptr[-1]) - np.repeat(ends - self.length, self.length)
+        indptr = np.concatenate([[0], np.cumsum(self.length, dtype=np.int64)])
         if self.indices is None:
-            values, indices = self.to_matrix().reshape(-1), within
+            values = self.to_matrix().reshape(-1)
+            indices = np.tile(np.arange(self.n_cols), len(self))
         else:
-            at = np.repeat(self.start, self.length) + within
-            values, indices = self.values[at], self.indices[at]
-        return sp.csr_matrix((values, indices, indptr), shape=(len(self), self.n_cols))
+            places = self.places()
+            values, indices = self.values[places], self.indices[places]
+        shape = (len(self), self.n_cols)
+        return sp.csr_matrix((values, indices, indptr), shape=shape, copy=True)
 
     def to_matrix(self):
         """Copy as float32: an array when dense, CSR when sparse."""

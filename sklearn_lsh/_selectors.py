@@ -259,7 +259,10 @@ class SketchSelector(Selector):
     def code(self, ids, vectors, offsets):
         """Keep the codes of the neurons `ids`."""
         with np.errstate(over="ignore", invalid="ignore"):
-            codes = np.nan_to_num(np.rint(vectors / self.scales)).clip(-LARGEST_CODE, LARGEST_CODE)
+            codes = np.rint(vectors / self.scales)
+            # These two put a number in place of what is none.
+            np.fmin(codes, LARGEST_CODE, out=codes)
+            np.fmax(codes, -LARGEST_CODE, out=codes)
         padded = np.zeros((len(ids), 4 * self.sketches.shape[1]), dtype=np.int8)
         padded[:, : self.rank] = codes
         self.sketches[ids // PANEL, :, ids % PANEL] = padded.reshape(len(ids), -1, 4)

@@ -91,7 +91,7 @@ class Trainer:
         ValueError
             When the weights have become infinite or NaN.
         """
-        alpha, every_input, every_weight = self.alpha, inputs, weight
+        alpha, every_weight = self.alpha, weight
         if asynchronous:
             # Relative to their mean, the penalty too.
             alpha, weight = alpha / weight.mean(), weight / weight.mean()
@@ -140,7 +140,6 @@ class Trainer:
                 "Training produced weights that are not finite; a smaller learning_rate_init or "
                 "scaled inputs may help."
             )
-        spent["dense"] += self.network.dense_cost(every_input, self.optimizer, batch_size)
         if len(inputs):
             share_of_row = shares / len(inputs)
         if self.rests is None:

@@ -38,7 +38,7 @@ lsh_detect()
 
 cdef enum:
     CHUNKS = 16                         # parts of a layer for every thread
-    INPUT_PARTS = 8                     # of a layer stored by inputs; a power of two
+    INPUT_PARTS = 2                     # of a layer stored by inputs, for every thread, or more
     INPUTS_AHEAD = 3                    # whose weights are asked for: a step takes less than a miss
 
 
@@ -379,9 +379,13 @@ cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ss
 
 
 cdef inline int count_parts(const Net* net, int depth, int n_threads) noexcept nogil:
-    if net.layers[depth].by_input:
-        return INPUT_PARTS
-    return min(net.layers[depth].n_out, CHUNKS * n_threads)
+    cdef int n_parts = 1
+    if not net.layers[depth].by_input:
+        return min(net.layers[depth].n_out, CHUNKS * n_threads)
+    if n_threads > 1:
+        while n_parts < INPUT_PARTS * n_threads:  # a power of two, by which inputs are shared out
+            n_parts *= 2
+    return n_parts
 
 
 cdef void update_batch(const Net* net, Py_ssize_t n, const double* weights, const StepView* step,
