@@ -196,10 +196,12 @@ def weights(draw, n_rows):
     """What might be passed as sample_weight."""
     good = np.random.default_rng(0).random(n_rows)
     kind = draw(
-        st.sampled_from(["none"] * 4 + ["good", "number", "zeros", "shape", "dtype", "odd"])
+        st.sampled_from(["none"] * 4 + ["good", "tiny", "number", "zeros", "shape", "dtype", "odd"])
     )
     if kind == "none":
         return None
+    if kind == "tiny":
+        good[1:] *= draw(st.sampled_from([1e-30, 1e-200, 1e-305]))
     if kind == "number" and n_rows:
         good[draw(st.integers(0, n_rows - 1))] = draw(NUMBERS)
     if kind == "zeros":

@@ -65,6 +65,9 @@ class Epochs:
                 f"batch_size={est.batch_size} is clipped to the {len(train)} samples.",
                 stacklevel=5,
             )
+        self.dense_cost = trainer.network.dense_cost(
+            train.inputs, trainer.optimizer, self.batch_size
+        )
         output = trainer.network.layers[-1].selector
         output.expect(train.targets, self.batch_size, self.incremental)
         n_threads = est._threads(self.batch_size, trainer.network)
@@ -104,8 +107,6 @@ class Epochs:
     def run(self):
         """Whether training came to its end, rather than to an interrupt."""
         est, enough, interrupted = self.est, self.incremental, False
-        trainer, inputs = est._trainer, self.train.inputs
-        self.dense = trainer.network.dense_cost(inputs, trainer.optimizer, self.batch_size)
         try:
             while est.n_iter_ < self.n_epochs:
                 enough = self._epoch()
@@ -148,7 +149,7 @@ class Epochs:
             self.workspace,
             est.n_multiplications_,
         )
-        est.n_multiplications_["dense"] += self.dense
+        est.n_multiplications_["dense"] += self.dense_cost
         value = self._record()
         if est.learning_rate == "invscaling" and est.solver == "sgd":
             with np.errstate(over="ignore"):

@@ -188,13 +188,13 @@ class Rows:
         """Copy as CSR, stored entries as they are (a dense row stores all of its columns)."""
         indptr = np.concatenate([[0], np.cumsum(self.length, dtype=np.int64)])
         if self.indices is None:
-            values = self.to_matrix().reshape(-1)
+            places, values = None, self.to_matrix().reshape(-1)
             indices = np.tile(np.arange(self.n_cols), len(self))
         else:
             places = self.places()
             values, indices = self.values[places], self.indices[places]
-        shape = (len(self), self.n_cols)
-        return sp.csr_matrix((values, indices, indptr), shape=shape, copy=True)
+        shape, is_view = (len(self), self.n_cols), isinstance(places, slice)
+        return sp.csr_matrix((values, indices, indptr), shape=shape, copy=is_view)
 
     def to_matrix(self):
         """Copy as float32: an array when dense, CSR when sparse."""

@@ -260,7 +260,7 @@ class SketchSelector(Selector):
         """Keep the codes of the neurons `ids`."""
         with np.errstate(over="ignore", invalid="ignore"):
             codes = np.rint(vectors / self.scales)
-            # These two put a number in place of what is none.
+            # NaN becomes LARGEST_CODE, too; such weights are refused later.
             np.fmin(codes, LARGEST_CODE, out=codes)
             np.fmax(codes, -LARGEST_CODE, out=codes)
         padded = np.zeros((len(ids), 4 * self.sketches.shape[1]), dtype=np.int8)

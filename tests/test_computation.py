@@ -204,13 +204,45 @@ def test_lines_that_are_blank_throughout_keep_their_weights(solver, asynchronous
     np.testing.assert_array_equal(moved, (np.arange(27) < 8) | (np.arange(27) >= 16))
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="others are not slower over them")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="kernels set a mode there alone")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_numbers_below_full_precision_count_as_zero_in_kernels_alone(n_threads):
     model = small(LSHMLPRegressor, selector="dense", solver="adagrad", warm_start=True)
-    model.set_params(n_threads=n_threads, alpha=0.0).fit(np.full((40, 3), 1e-21), np.arange(40.0))
+    model.set_params(n_threads=n_threads, alpha=0.0, batch_size=40)
+    model.fit(np.full((40, 3), 1e-21), np.arange(40.0))
     assert not model._network.layers[0].slots[0][0].any()
+    for b in model.intercepts_:
+        b[:] = 0
+    assert model.predict(np.full((1, 3), 1e-36)) != 0
+    assert model.predict(np.full((1, 3), 1e-40)) == 0
     assert np.float32(1e-20) * np.float32(1e-20) != 0
+
+
+@pytest.mark.parametrize("weight", [1e-200, 1e-305, 1e-308])
+@pytest.mark.parametrize("n_rows", [30, 3000])
+@pytest.mark.parametrize("to_input", [sp.csr_matrix, np.asarray])
+def test_entries_whose_gradient_vanishes_are_touched_once(to_input, n_rows, weight):
+    X = np.zeros((n_rows, 8), dtype=np.float32)
+    X[0, 0], X[1:, 1] = 1, 1e-3
+    weights = np.full(n_rows, weight)
+    weights[0] = 1
+    model = small(LSHMLPRegressor, selector="topk", max_iter=1, batch_size=n_rows, alpha=0.0)
+
+    def updates(weights):
+        model.fit(to_input(X), np.full(n_rows, 5.0), sample_weight=weights)
+        return model.n_multiplications_["update"]
+
+    assert updates(weights) == updates(np.ones(n_rows))
+
+
+@pytest.mark.parametrize("solver", ["adam", "adagrad"])
+def test_an_epsilon_below_full_precision_is_the_least_there_is(solver):
+    X = np.array([[0.0, 1.0], [0.0, 2.0]])
+    tiny, least = (
+        small(LSHMLPRegressor, solver=solver, epsilon=epsilon, batch_size=2).fit(X, [1.0, 2.0])
+        for epsilon in (1e-44, float(np.finfo(np.float32).tiny))
+    )
+    assert_same_parameters(tiny, least)
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])

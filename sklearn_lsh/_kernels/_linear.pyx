@@ -143,7 +143,7 @@ cdef void forward_shared(const LayerView* layer, const RowsView* inputs, const R
     cdef Py_ssize_t row, other, block = first // pairs.block
     cdef const int32_t* neurons = neurons_of(pairs, block)
     cdef int size = n_runs(pairs, block), n_steps = (n + 1) // 2, s, t, step
-    cdef int share = (4 * layer.n_in + n_steps - 1) // n_steps
+    cdef int n_parts = (n_steps + 3) // 4, share = (layer.n_in + n_parts - 1) // n_parts
     cdef int32_t j
     cdef const float* w[4]
     cdef float start[4]
@@ -157,9 +157,10 @@ cdef void forward_shared(const LayerView* layer, const RowsView* inputs, const R
         for step in range(n_steps):
             row = first + 2 * step
             other = min(row + 1, first + n - 1)
-            # The next four's weights, a part at a time.
-            j = neurons[min(s + 4 + step % 4, size - 1)]
-            lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 4, share, layer.n_in)
+            for t in range(4 if step % 4 == 0 else 0):
+                # The next four's weights, a part at a time.
+                j = neurons[min(s + 4 + t, size - 1)]
+                lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 4, share, layer.n_in)
             lsh_dot8(w[0], w[1], w[2], w[3], inputs.values + inputs.start[row],
                      inputs.values + inputs.start[other], layer.n_in, start, scores)
             for t in range(min(4, size - s)):

@@ -38,7 +38,7 @@ lsh_detect()
 
 cdef enum:
     CHUNKS = 16                         # parts of a layer for every thread
-    INPUT_PARTS = 2                     # of a layer stored by inputs, for every thread, or more
+    INPUT_PARTS = 2                     # of a layer stored by inputs, for each of several threads
     INPUTS_AHEAD = 3                    # whose weights are asked for: a step takes less than a miss
 
 
@@ -327,11 +327,13 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
             n_pairs += 1
     if n_pairs == 0:
         return 0
-    share = (4 * n_in + n_pairs - 1) // n_pairs
+    share = (n_in + (n_pairs + 3) // 4 - 1) // ((n_pairs + 3) // 4)
     for s in range(begin, end, 4):
         for p in range(n_pairs):
-            # A part of the weights at a time, of one of the four.
-            prefetch_share(weights_of(layer, neurons[min(s + p % 4, end - 1)]), p // 4, share, n_in)
+            if p % 4 == 0:
+                for t in range(4):
+                    prefetch_share(weights_of(layer, neurons[min(s + t, end - 1)]), p // 4, share,
+                                   n_in)
             e = scratch.examples[p]
             factor = gradient.scale * weights[e]
             of_row = deltas.values + deltas.start[first + e]
@@ -383,7 +385,8 @@ cdef inline int count_parts(const Net* net, int depth, int n_threads) noexcept n
     if not net.layers[depth].by_input:
         return min(net.layers[depth].n_out, CHUNKS * n_threads)
     if n_threads > 1:
-        while n_parts < INPUT_PARTS * n_threads:  # a power of two, by which inputs are shared out
+        # A power of two, as inputs are shared out by a mask. Few: each part scans all entries.
+        while n_parts < INPUT_PARTS * n_threads:
             n_parts *= 2
     return n_parts
 

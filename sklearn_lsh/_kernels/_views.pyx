@@ -1,5 +1,6 @@
 """From the Python nouns to C structs: the one place where pointers are taken."""
 cimport numpy as cnp
+from libc.float cimport FLT_MIN
 
 import numpy as np
 
@@ -115,7 +116,7 @@ cdef StepView step_view(step) except *:
     view.rate = step.learning_rate
     view.beta1 = step.beta1
     view.beta2 = step.beta2
-    view.epsilon = step.epsilon
+    view.epsilon = max(<float> step.epsilon, FLT_MIN)  # what is less counts as 0, see simd.h
     view.nesterov = step.nesterov
     return view
 

@@ -48,8 +48,9 @@ static const int lsh_avx2 = 0, lsh_avx512 = 0;
 #define LSH_KERNEL(name, params, args, ...) static inline void name params __VA_ARGS__
 #endif
 
-/* Between the two, numbers too small for full precision (below 1e-38) count as 0: squares of gradients
- * often are, and a processor takes a hundred times as long over them. */
+/* Between the two, numbers too small for full precision count as 0 (floats below 1.2e-38, doubles below
+ * 2.2e-308), where compiler and processor have a mode for it: squares of gradients often are, and such
+ * processors are slow over them. */
 #if defined(__GNUC__) && defined(__x86_64__)
 static inline unsigned lsh_flush(void) {
     const unsigned before = _mm_getcsr();

@@ -4,7 +4,8 @@
 
 #include "products.h"
 
-/* Sums are -0.0 at first; adding +0.0 to every product makes that the mark of an untouched one. */
+/* Sums are -0.0 at first. Adding +0.0 after every product makes that the mark of an untouched one, even
+ * where products, or sums that cancel, count as a negative zero. */
 static inline int lsh_is_minus_zero(double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -22,7 +23,7 @@ LSH_KERNEL(lsh_scatter,
         const double sum = sums[ids[k]];
         touched[count] = ids[k];
         count += lsh_is_minus_zero(sum);
-        sums[ids[k]] = sum + (a * x[k] + 0.0);
+        sums[ids[k]] = (sum + a * x[k]) + 0.0;
     }
     *n_touched = count;
 })
@@ -31,8 +32,8 @@ LSH_KERNEL(lsh_scatter,
 static void lsh_sum_base(double *sums, double a, const float *x, const int32_t *lines, int n_lines,
                          int n) {
     for (int t = 0; t < n_lines; t++)
-        for (int k = 0; k < LSH_LINE; k++) sums[lines[t] + k] += a * *x++ + 0.0;
-    for (int k = LSH_TAIL(n); k < n; k++) sums[k] += a * *x++ + 0.0;
+        for (int k = lines[t]; k < lines[t] + LSH_LINE; k++) sums[k] = (sums[k] + a * *x++) + 0.0;
+    for (int k = LSH_TAIL(n); k < n; k++) sums[k] = (sums[k] + a * *x++) + 0.0;
 }
 #ifdef LSH_AVX2
 LSH_AVX2 static void lsh_sum_avx2(double *sums, double a, const float *x, const int32_t *lines,
@@ -43,8 +44,8 @@ LSH_AVX2 static void lsh_sum_avx2(double *sums, double a, const float *x, const 
         LSH_UNROLL
         for (int k = 0; k < LSH_LINE; k += 4)
             _mm256_storeu_pd(to + k, _mm256_add_pd(
-                _mm256_loadu_pd(to + k),
-                _mm256_fmadd_pd(factor, _mm256_cvtps_pd(_mm_loadu_ps(x + k)), zero)));
+                _mm256_fmadd_pd(factor, _mm256_cvtps_pd(_mm_loadu_ps(x + k)),
+                                _mm256_loadu_pd(to + k)), zero));
     }
     lsh_sum_base(sums, a, x, lines, 0, n);
 }
