@@ -74,7 +74,7 @@ def sections():
 
 
 DIGITS = (0.97, 0.975, 0.98)
-# Wide networks, where to choose would take hours: of what was good on 2 x 1000 the quickest, and the
+# Wide networks, where to choose would take hours: the quickest of the good on 2 x 1000, and the
 # smaller rate.
 WIDE = {"rate": 1e-3, "batch": 512, "falls": True}
 WIDER = (1e-3, 3e-3, 1e-2)  # of 1e-3 and 3e-3 the larger was better
