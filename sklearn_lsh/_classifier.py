@@ -599,7 +599,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         k : int, default=5
             1 to the number of classes or labels.
         exact : bool, default=True
-            Whether every label is scored. If not, 1000, or 10 k, those of the best low-rank
+            Whether every label is scored. If not, 1500, or 10 k, those of the best low-rank
             approximations (as `selector='sketch'` chooses neurons), in an output layer trained
             with `sampled_output`: faster, and now and then a label is missed.
 

@@ -13,7 +13,7 @@ ENOUGH = 512
 # Predictions that do not score every label: coordinates, of as many as there are inputs, and how
 # many labels, or how many times as many as are wanted, the scores in them leave.
 RANK = 64
-SHORTLIST, SHORTLISTED_PER_WANTED = 1000, 10
+SHORTLIST, SHORTLISTED_PER_WANTED = 1500, 10
 
 
 class OutputSelector(SketchSelector):
