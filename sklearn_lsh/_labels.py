@@ -26,6 +26,8 @@ def encode(est, y, weight, cold, incremental, classes):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         found = np.arange(y.shape[1]) if multilabel else np.unique(y)
         est.classes_ = unique_labels(classes) if incremental and not multilabel else found
+        if not multilabel and len(est.classes_) == 0:
+            raise ValueError("classes is empty.")
         est._multilabel = multilabel
         est._sparse_labels = sp.issparse(y)
     else:

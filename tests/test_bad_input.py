@@ -224,6 +224,8 @@ def test_classes_that_do_not_fit():
     )
     with pytest.raises(ValueError, match=r"(?i)class"):
         make().partial_fit(X, unseen, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="classes is empty"):
+        make().partial_fit(X, Y, classes=[])
 
 
 def test_other_targets_than_before():
