@@ -77,18 +77,18 @@ DIGITS = (0.97, 0.975, 0.98)
 # Wide networks, where to choose would take hours: the quickest of the good on 2 x 1000, and the
 # smaller rate.
 WIDE = {"rate": 1e-3, "batch": 512, "falls": True}
-WIDER = (1e-3, 3e-3, 1e-2)  # of 1e-3 and 3e-3 the larger was better
+MORE_RATES = (1e-3, 3e-3, 1e-2)  # where ours did better at the larger of the two
 THREADS = ("1 thread", "2 threads", "asynchronous, 1 thread", "asynchronous, 2 threads")
 CASES = {
     "mnist_1000": Case("MNIST, 2 x 1000", mnist, (1000, 1000), epochs=10, targets=DIGITS),
     "threads": Case("MNIST, 2 x 1000, threads", mnist, (1000, 1000), THREADS),
     "letter": Case(
         "letter, 2 x 1000", letter, (1000, 1000), epochs=15, targets=(0.93, 0.95, 0.96),
-        rates=WIDER,
+        rates=MORE_RATES,
     ),
     "nycflights": Case(
         "flights (R2), 2 x 1000", nycflights, (1000, 1000), epochs=3, targets=(0.10, 0.15, 0.20),
-        rates=WIDER,
+        rates=MORE_RATES,
     ),
     "mnist_4000": Case(
         "MNIST, 2 x 4000", mnist, (4000, 4000), targets=DIGITS,

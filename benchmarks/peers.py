@@ -14,9 +14,9 @@ Learning rate and PyTorch's batch are chosen in the same run, from what `peer_ne
 those whose score on a sixth of the training rows is within two standard errors of the best, the
 quickest, and of those about as quick, the best; but for the peers of wide networks and of text,
 whose settings `peer_cases.py` has. scikit-learn's rate is constant: its Adam has no other. Seconds
-an epoch are means over a training: in later epochs ours meets fewer rows. Peak
-memory is that of an epoch in a process of its own, above what that held with the data. One more
-process trains ours alone: if that is quicker, the peers stand in its way.
+an epoch are means over a training: in later epochs ours meets fewer rows. Peak memory is that of an
+epoch in a process of its own, above what that held with the data. One more process trains ours
+alone: if that is quicker, the peers stand in its way.
 
 What has been measured is kept in docs/results/peers.json, and a call goes on where the last one
 stopped; then the tables of docs/performance.md and the pictures are written (--report: only that).

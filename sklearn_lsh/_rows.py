@@ -187,13 +187,14 @@ class Rows:
     def to_csr(self):
         """Copy as CSR, stored entries as they are (a dense row stores all of its columns)."""
         indptr = np.concatenate([[0], np.cumsum(self.length, dtype=np.int64)])
+        shape, is_view = (len(self), self.n_cols), False
         if self.indices is None:
-            places, values = None, self.to_matrix().reshape(-1)
+            values = self.to_matrix().reshape(-1)
             indices = np.tile(np.arange(self.n_cols), len(self))
         else:
             places = self.places()
             values, indices = self.values[places], self.indices[places]
-        shape, is_view = (len(self), self.n_cols), isinstance(places, slice)
+            is_view = isinstance(places, slice)
         return sp.csr_matrix((values, indices, indptr), shape=shape, copy=is_view)
 
     def to_matrix(self):

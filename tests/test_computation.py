@@ -218,12 +218,12 @@ def test_numbers_below_full_precision_count_as_zero_in_kernels_alone(n_threads):
     assert np.float32(1e-20) * np.float32(1e-20) != 0
 
 
-@pytest.mark.parametrize("weight", [1e-200, 1e-305, 1e-308])
+@pytest.mark.parametrize("weight", [1e-200, 1e-306, 1e-308])
 @pytest.mark.parametrize("n_rows", [30, 3000])
 @pytest.mark.parametrize("to_input", [sp.csr_matrix, np.asarray])
 def test_entries_whose_gradient_vanishes_are_touched_once(to_input, n_rows, weight):
-    X = np.zeros((n_rows, 8), dtype=np.float32)
-    X[0, 0], X[1:, 1] = 1, 1e-3
+    X = np.zeros((n_rows, 16), dtype=np.float32)
+    X[0, 8], X[1:, 0] = 1, 1e-3  # lines of their own: the first column tells whether one is touched
     weights = np.full(n_rows, weight)
     weights[0] = 1
     model = small(LSHMLPRegressor, selector="topk", max_iter=1, batch_size=n_rows, alpha=0.0)

@@ -157,10 +157,11 @@ cdef void forward_shared(const LayerView* layer, const RowsView* inputs, const R
         for step in range(n_steps):
             row = first + 2 * step
             other = min(row + 1, first + n - 1)
-            for t in range(4 if step % 4 == 0 else 0):
-                # The next four's weights, a part at a time.
-                j = neurons[min(s + 4 + t, size - 1)]
-                lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 4, share, layer.n_in)
+            if step % 4 == 0:  # the next four's weights, a part at a time
+                for t in range(4):
+                    j = neurons[min(s + 4 + t, size - 1)]
+                    lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 4, share,
+                                 layer.n_in)
             lsh_dot8(w[0], w[1], w[2], w[3], inputs.values + inputs.start[row],
                      inputs.values + inputs.start[other], layer.n_in, start, scores)
             for t in range(min(4, size - s)):

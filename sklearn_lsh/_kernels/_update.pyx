@@ -1,9 +1,8 @@
 """Weight updates: one owner per neuron, so the same bits at any number of threads.
 
-Each neuron sums its gradient over the rows that hold it, in double precision (scikit-learn's checks
-want weighted rows to equal repeated rows at 1e-7), and takes one optimiser step on the entries they
-touch. A row of weights is in cache once and serves the whole batch. Rows that are settled, whose
-deltas are all next to nothing, take no part.
+Each neuron sums its gradient over the rows that hold it, and takes one optimiser step on the
+entries they touch (`_steps`). A row of weights is in cache once and serves the whole batch. Rows
+that are settled, whose deltas are all next to nothing, take no part.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
@@ -12,9 +11,11 @@ from sklearn_lsh._kernels._pairs cimport (
     Run, is_shared, n_runs, neuron_at, neurons_of, run_at, run_from, slot,
 )
 from sklearn_lsh._kernels._passes cimport MAX_LAYERS, Net
+from sklearn_lsh._kernels._steps cimport (
+    Weights, biases_of, prefetch_share, step_entries, step_row, weights_of,
+)
 from sklearn_lsh._kernels._views cimport (
-    ADAM, LINE, SGD, LayerView, Pairs, Row, RowsView, Scratch, StepView, column_at, n_stored,
-    row_at,
+    LINE, LayerView, Pairs, Row, RowsView, Scratch, StepView, column_at, n_stored, row_at,
 )
 
 
@@ -22,17 +23,8 @@ cdef extern from "updates.h" nogil:
     void lsh_detect()
     unsigned lsh_flush()
     void lsh_unflush(unsigned)
-    void lsh_prefetch_to_write(const float*, int, int, int, int)
     void lsh_combine(const float*, const float*, const float*, const float*, const int32_t*, int,
                      const float*, int64_t, int, float*, float*, float*, float*)
-    void lsh_sum(double*, double, const float*, const int32_t*, int, int)
-    void lsh_take_sums(double*, double, int, float*, int32_t*, int*)
-    void lsh_scaled(double, double, const float*, int, float*)
-    void lsh_scatter(double*, double, const int32_t*, const float*, int, int32_t*, int*)
-    void lsh_adam(float*, float*, float*, const float*, const int32_t*, int, int, float, float,
-                  float, float, float)
-    void lsh_sgd(float*, float*, const float*, const int32_t*, int, int, float, float, float, int)
-    void lsh_adagrad(float*, float*, const float*, const int32_t*, int, int, float, float, float)
 
 lsh_detect()
 
@@ -40,118 +32,6 @@ cdef enum:
     CHUNKS = 16                         # parts of a layer for every thread
     INPUT_PARTS = 2                     # of a layer stored by inputs, for each of several threads
     INPUTS_AHEAD = 3                    # whose weights are asked for: a step takes less than a miss
-
-
-cdef void step_entries(float* w, float* s0, float* s1, const float* g, const int32_t* lines,
-                       int n_lines, int n, const StepView* step, float decay) noexcept nogil:
-    if step.kind == ADAM:
-        lsh_adam(w, s0, s1, g, lines, n_lines, n, decay, step.rate, step.beta1, step.beta2,
-                 step.epsilon)
-    elif step.kind == SGD:
-        lsh_sgd(w, s0, g, lines, n_lines, n, decay, step.rate, step.beta1, step.nesterov)
-    else:
-        lsh_adagrad(w, s0, g, lines, n_lines, n, decay, step.rate, step.epsilon)
-
-
-cdef struct Weights:                    # a row of them, and of their state
-    float* w
-    float* s0
-    float* s1
-    int n
-
-
-cdef inline Weights weights_of(const LayerView* layer, int32_t j) noexcept nogil:
-    """Those of neuron j, or of input j."""
-    cdef Weights row
-    cdef int64_t at = j * layer.stride
-    row.w = layer.W + at
-    row.s0 = layer.slots[0] + at if layer.slots[0] != NULL else NULL
-    row.s1 = layer.slots[1] + at if layer.slots[1] != NULL else NULL
-    row.n = layer.n_out if layer.by_input else layer.n_in
-    return row
-
-
-cdef inline Weights biases_of(const LayerView* layer, int32_t j, int n) noexcept nogil:
-    """Those of n neurons from j on."""
-    cdef Weights row
-    row.w = layer.b + j
-    row.s0 = layer.bias_slots[0] + j if layer.slots[0] != NULL else NULL
-    row.s1 = layer.bias_slots[1] + j if layer.slots[1] != NULL else NULL
-    row.n = n
-    return row
-
-
-cdef inline void prefetch_share(Weights row, int p, int share, int32_t n_reads) noexcept nogil:
-    """Ask for part p of a row, `share` entries, of all of which n_reads will be read."""
-    lsh_prefetch_to_write(row.w, row.n, p, share, n_reads)
-    if row.s0 != NULL:
-        lsh_prefetch_to_write(row.s0, row.n, p, share, n_reads)
-    if row.s1 != NULL:
-        lsh_prefetch_to_write(row.s1, row.n, p, share, n_reads)
-
-
-cdef int step_row(Weights target, Weights coming, const RowsView* x, const int32_t* examples,
-                  const double* factors, int n_pairs, const StepView* step, double scale,
-                  float decay, Scratch* scratch) noexcept nogil:
-    """Step along the sum of some rows of x, each times its factor; return the entries touched.
-
-    Touched are, of sparse rows, the entries stored; of dense ones, the lines that are not left out.
-    coming : the weights after these, which are asked for meanwhile.
-    """
-    cdef int n = target.n, n_lines = 0, share = (n + n_pairs - 1) // n_pairs, p, k
-    cdef int32_t c
-    cdef const int32_t* lines
-    cdef float* g = scratch.packed
-    cdef float* packed = scratch.packed + n
-    cdef int32_t* listed = scratch.kept
-    cdef const int32_t* touched = listed
-    cdef Row row = row_at(x, examples[0])
-    if n_pairs == 1:
-        prefetch_share(coming, 0, n, row.length)
-        lsh_scaled(factors[0], scale, row.values, n_stored(&row), g)
-    if x.indices == NULL:
-        lines = row.lines
-        n_lines = row.n_lines
-        if n_pairs > 1:
-            for p in range(n_pairs):
-                row = row_at(x, examples[p])
-                prefetch_share(coming, p, share, row.length)
-                lsh_sum(scratch.sums, factors[p], row.values, row.lines, row.n_lines, n)
-            lsh_take_sums(scratch.sums, scale, n, g, listed, &n_lines)
-            lines = listed
-        step_entries(target.w, target.s0, target.s1, g, lines, n_lines, n, step, decay)
-        return LINE * n_lines + n % LINE
-    # The touched entries are stepped side by side: a mask over the whole row costs more.
-    if n_pairs == 1:
-        n = row.length
-        touched = row.indices
-    else:
-        n = 0
-        for p in range(n_pairs):
-            row = row_at(x, examples[p])
-            prefetch_share(coming, p, share, row.length)
-            lsh_scatter(scratch.sums, factors[p], row.indices, row.values, row.length, listed, &n)
-        for k in range(n):
-            c = listed[k]
-            g[k] = <float> (scratch.sums[c] * scale)
-            scratch.sums[c] = -0.0
-    for k in range(n):
-        c = touched[k]
-        packed[k] = target.w[c]
-        if target.s0 != NULL:
-            packed[n + k] = target.s0[c]
-        if target.s1 != NULL:
-            packed[2 * n + k] = target.s1[c]
-    step_entries(packed, packed + n if target.s0 != NULL else NULL, packed + 2 * n, g, NULL,
-                 n // LINE, n, step, decay)
-    for k in range(n):
-        c = touched[k]
-        target.w[c] = packed[k]
-        if target.s0 != NULL:
-            target.s0[c] = packed[n + k]
-        if target.s1 != NULL:
-            target.s1[c] = packed[2 * n + k]
-    return n
 
 
 cdef int update_neuron(const LayerView* layer, int32_t j, int32_t coming, const RowsView* x,
@@ -313,7 +193,7 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
     cdef const int32_t* neurons = neurons_of(pairs, block)
     cdef int64_t size = n_runs(pairs, block)
     cdef int begin = <int> (size * part // n_parts), end = <int> (size * (part + 1) // n_parts)
-    cdef int s, t, p, n_pairs = 0, n_in = layer.n_in, share
+    cdef int s, t, p, n_pairs = 0, n_in = layer.n_in, n_asks, share
     cdef int64_t stride = x.start[first + 1] - x.start[first] if n > 1 else 0
     cdef float* d = scratch.tile
     cdef float* g = scratch.packed
@@ -327,10 +207,11 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
             n_pairs += 1
     if n_pairs == 0:
         return 0
-    share = (n_in + (n_pairs + 3) // 4 - 1) // ((n_pairs + 3) // 4)
+    n_asks = (n_pairs + 3) // 4
+    share = (n_in + n_asks - 1) // n_asks
     for s in range(begin, end, 4):
         for p in range(n_pairs):
-            if p % 4 == 0:
+            if p % 4 == 0:  # the four's weights, a part at a time
                 for t in range(4):
                     prefetch_share(weights_of(layer, neurons[min(s + t, end - 1)]), p // 4, share,
                                    n_in)
