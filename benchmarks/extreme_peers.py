@@ -12,7 +12,7 @@ import numpy as np
 from sklearn_lsh.datasets import dump_multilabel
 from sklearn_lsh.metrics import precision_at_k
 
-HIDDEN, BATCH, TOP = 128, 128, 5
+HIDDEN, TOP = 128, 5
 
 
 def precisions(Y, top):
@@ -20,10 +20,10 @@ def precisions(Y, top):
 
 
 class Torch:
-    def __init__(self, X, Y, rate, seed):
+    def __init__(self, X, Y, rate, batch, seed):
         import torch
 
-        self.torch = torch
+        self.torch, self.batch = torch, batch
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
         self.embedding = torch.nn.EmbeddingBag(X.shape[1], HIDDEN, mode="sum", sparse=True)
@@ -50,8 +50,8 @@ class Torch:
 
     def epoch(self, X, Y):
         order = self.rng.permutation(X.shape[0])
-        for at in range(0, len(order), BATCH):
-            rows = order[at : at + BATCH]
+        for at in range(0, len(order), self.batch):
+            rows = order[at : at + self.batch]
             x, y = X[rows], Y[rows]
             loss = self.loss(x, y)
             for optimizer in self.optimizers:
@@ -82,8 +82,8 @@ class TorchSampled(Torch):
 
     N_RANDOM = 2000
 
-    def __init__(self, X, Y, rate, seed):
-        super().__init__(X, Y, rate, seed)
+    def __init__(self, X, Y, rate, batch, seed):
+        super().__init__(X, Y, rate, batch, seed)
         torch = self.torch
         bound = np.sqrt(6 / (HIDDEN + Y.shape[1]))
         self.output = torch.nn.Embedding(Y.shape[1], HIDDEN, sparse=True)
@@ -96,7 +96,7 @@ class TorchSampled(Torch):
             torch.optim.Adam([self.bias], lr=rate, fused=True),
         ]
         share = np.bincount(Y.indices, minlength=Y.shape[1]) / X.shape[0]
-        absent = (1 - np.minimum(share, 1)) ** BATCH * (1 - self.N_RANDOM / Y.shape[1])
+        absent = (1 - np.minimum(share, 1)) ** batch * (1 - self.N_RANDOM / Y.shape[1])
         self.log_chance = np.log(np.maximum(1 - absent, 1e-6)).astype(np.float32)
 
     def scores(self, X):

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from environment import environment
 from extreme import SETS
-from extreme_peers import BATCH, TOP, precisions, trees
+from extreme_peers import TOP, precisions, trees
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier
@@ -71,7 +71,7 @@ def train(settings, data, seed):
     scale = np.float32(settings.pop("scale"))
     X, X_test = X * scale, X_test * scale
     model = LSHMLPClassifier(
-        **settings, selector="dense", solver="adagrad", batch_size=BATCH, learning_rate="linear",
+        **settings, selector="dense", solver="adagrad", batch_size=128, learning_rate="linear",
         random_state=seed, n_threads=-1,
     )  # fmt: skip
     start = time.perf_counter()

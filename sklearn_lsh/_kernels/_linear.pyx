@@ -27,10 +27,10 @@ cdef extern from "products.h" nogil:
                              const int64_t*, const float*, const int32_t*, const int32_t*, float*)
     void lsh_axpy(float*, float, const float*, int)
     void lsh_gather_axpy(float*, float, const float*, const int32_t*, int)
-    void lsh_dot8(const float*, const float*, const float*, const float*, const float*,
-                  const float*, int, const float*, float*)
-    void lsh_combine(const float*, const float*, const float*, const float*, const int32_t*, int,
-                     const float*, int64_t, int, float*, float*, float*, float*)
+
+cdef extern from "matrices.h" nogil:
+    void lsh_dot16(const float**, const float**, int, const float*, float*)
+    void lsh_combine(const float**, int, const int32_t*, int, const float*, int64_t, int, float**)
 
 lsh_detect()
 
@@ -140,14 +140,15 @@ cdef void forward_shared(const LayerView* layer, const RowsView* inputs, const R
 
     The outputs of a layer below have no blank lines.
     """
-    cdef Py_ssize_t row, other, block = first // pairs.block
+    cdef Py_ssize_t row, block = first // pairs.block
     cdef const int32_t* neurons = neurons_of(pairs, block)
-    cdef int size = n_runs(pairs, block), n_steps = (n + 1) // 2, s, t, step
-    cdef int n_parts = (n_steps + 3) // 4, share = (layer.n_in + n_parts - 1) // n_parts
+    cdef int size = n_runs(pairs, block), n_steps = (n + 3) // 4, s, t, step, e
+    cdef int n_parts = (n_steps + 1) // 2, share = (layer.n_in + n_parts - 1) // n_parts
     cdef int32_t j
     cdef const float* w[4]
+    cdef const float* x[4]
     cdef float start[4]
-    cdef float scores[8]
+    cdef float scores[16]
     for s in range(0, size, 4):
         for t in range(4):
             # Beyond the last neuron, or row: the last again.
@@ -155,18 +156,18 @@ cdef void forward_shared(const LayerView* layer, const RowsView* inputs, const R
             w[t] = layer.W + j * layer.stride
             start[t] = layer.b[j]
         for step in range(n_steps):
-            row = first + 2 * step
-            other = min(row + 1, first + n - 1)
-            if step % 4 == 0:  # the next four's weights, a part at a time
+            row = first + 4 * step
+            for e in range(4):
+                x[e] = inputs.values + inputs.start[min(row + e, first + n - 1)]
+            if step % 2 == 0:  # the next four's weights, a part at a time
                 for t in range(4):
                     j = neurons[min(s + 4 + t, size - 1)]
-                    lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 4, share,
+                    lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 2, share,
                                  layer.n_in)
-            lsh_dot8(w[0], w[1], w[2], w[3], inputs.values + inputs.start[row],
-                     inputs.values + inputs.start[other], layer.n_in, start, scores)
-            for t in range(min(4, size - s)):
-                out.values[out.start[row] + s + t] = scores[t]
-                out.values[out.start[other] + s + t] = scores[4 + t]
+            lsh_dot16(w, x, layer.n_in, start, scores)
+            for e in range(<int> min(4, first + n - row)):
+                for t in range(min(4, size - s)):
+                    out.values[out.start[row + e] + s + t] = scores[4 * e + t]
 
 
 cdef void backward_shared(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
@@ -183,8 +184,8 @@ cdef void backward_shared(const LayerView* layer, const RowsView* deltas, const 
             at = min(row + t, last)
             d[t] = deltas.values + deltas.start[at]
             to[t] = out + below.start[at]
-        lsh_combine(d[0], d[1], d[2], d[3], neurons_of(pairs, block), n_runs(pairs, block),
-                    layer.W, layer.stride, layer.n_in, to[0], to[1], to[2], to[3])
+        lsh_combine(d, 1, neurons_of(pairs, block), n_runs(pairs, block), layer.W, layer.stride,
+                    layer.n_in, to)
 
 
 cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,

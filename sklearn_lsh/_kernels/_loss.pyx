@@ -1,7 +1,7 @@
 """Losses of raw scores: the loss of one example and its derivative by every score."""
 from libc.math cimport exp, fabs, log, log1p
 
-from sklearn_lsh._kernels._views cimport Row
+from sklearn_lsh._kernels._views cimport Row, place_of
 
 
 cdef extern from "losses.h" nogil:
@@ -45,10 +45,7 @@ cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) n
         if out.indices == NULL:
             j = target.indices[k] if target.indices != NULL else k
         else:
-            # Both ascend.
-            j += 1
-            while out.indices[j] != target.indices[k]:
-                j += 1
+            j = place_of(out.indices, j + 1, out.length, target.indices[k])
         y = target.values[k]
         if kind == SQUARED_HINGE:
             if y != 0:

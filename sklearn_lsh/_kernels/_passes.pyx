@@ -15,7 +15,7 @@ from sklearn_lsh._kernels._pairs cimport group
 from sklearn_lsh._kernels._select cimport hold_shared, keep_strongest, list_labels, select
 from sklearn_lsh._kernels._views cimport (
     LINE, SHARED, LayerView, Row, RowsView, Scratch, data, floats, layer_view, n_stored, pairs_view,
-    row_at, rows_view, scratch_views,
+    place_of, row_at, rows_view, scratch_views,
 )
 
 
@@ -142,7 +142,7 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
 
     Of rows that are settled, the losses. Adds to counts: weights used by the others.
     """
-    cdef int depth = net.n_layers - 1, e
+    cdef int depth = net.n_layers - 1, e, s
     cdef const RowsView* out = &net.outputs[depth]
     cdef const RowsView* below
     cdef Row x
@@ -150,8 +150,11 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
     for e in range(n):
         at = out.start[first + e]
         if net.layers[depth].selector.kind == SHARED and net.loss.kind == SOFTMAX:
-            correct(out.values + at, row_at(out, first + e), row_at(&net.y, i + e),
-                    net.layers[depth].selector.log_chance)
+            if e == 0:
+                x = row_at(out, first)
+                for s in range(x.length):
+                    scratch.scores[s] = net.layers[depth].selector.log_chance[x.indices[s]]
+            correct(out.values + at, row_at(out, first + e), row_at(&net.y, i + e), scratch.scores)
         losses[e] = loss_row(&net.loss, row_at(out, first + e), row_at(&net.y, i + e),
                              net.deltas[depth].values + at)
         # Outputs that have overflowed tell nothing.
@@ -172,17 +175,19 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
                      first, n)
 
 
-cdef void correct(float* scores, Row shared, Row own, const float* log_chance) noexcept nogil:
+cdef void correct(float* scores, Row shared, Row own, const float* log_chances) noexcept nogil:
     """Let the labels of other examples stand for those of their kind that are not there.
 
     Raised by -log of their chance, the sum over the sample estimates that over all labels.
     """
-    cdef int s, o = 0
-    for s in range(shared.length):
-        if o < own.length and own.indices[o] == shared.indices[s]:
-            o += 1
-        else:
-            scores[s] -= log_chance[shared.indices[s]]
+    cdef int s = 0, o, end
+    for o in range(own.length + 1):
+        end = shared.length
+        if o < own.length:
+            end = place_of(shared.indices, s, shared.length, own.indices[o])
+        for s in range(s, end):
+            scores[s] -= log_chances[s]
+        s = end + 1
 
 
 cdef void pass_batch(const Net* net, Py_ssize_t i, Py_ssize_t n, int n_threads, Scratch* scratch,

@@ -6,6 +6,7 @@ that are settled, whose deltas are all next to nothing, take no part.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
 
 from sklearn_lsh._kernels._pairs cimport (
     Run, is_shared, n_runs, neuron_at, neurons_of, run_at, run_from, slot,
@@ -23,8 +24,10 @@ cdef extern from "updates.h" nogil:
     void lsh_detect()
     unsigned lsh_flush()
     void lsh_unflush(unsigned)
-    void lsh_combine(const float*, const float*, const float*, const float*, const int32_t*, int,
-                     const float*, int64_t, int, float*, float*, float*, float*)
+    void lsh_four(float, const float*, float*, float*)
+
+cdef extern from "matrices.h" nogil:
+    void lsh_combine(const float**, int, const int32_t*, int, const float*, int64_t, int, float**)
 
 lsh_detect()
 
@@ -195,12 +198,17 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
     cdef int begin = <int> (size * part // n_parts), end = <int> (size * (part + 1) // n_parts)
     cdef int s, t, p, n_pairs = 0, n_in = layer.n_in, n_asks, share
     cdef int64_t stride = x.start[first + 1] - x.start[first] if n > 1 else 0
-    cdef float* d = scratch.tile
-    cdef float* g = scratch.packed
+    cdef float* d = scratch.tile        # four deltas of every row
+    cdef const float* of[4]             # of a neuron, every fourth
+    cdef float* g[4]
     cdef const float* of_row
-    cdef float bias
-    cdef double factor
+    cdef float last[4]
+    cdef float biases[4]
+    cdef float factor
     cdef Weights target
+    for t in range(4):
+        of[t] = d + t
+        g[t] = scratch.packed + t * n_in
     for e in range(n):
         if not settled[first + e]:
             scratch.examples[n_pairs] = <int32_t> e
@@ -210,31 +218,29 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
     n_asks = (n_pairs + 3) // 4
     share = (n_in + n_asks - 1) // n_asks
     for s in range(begin, end, 4):
+        memset(biases, 0, sizeof(biases))
         for p in range(n_pairs):
             if p % 4 == 0:  # the four's weights, a part at a time
                 for t in range(4):
                     prefetch_share(weights_of(layer, neurons[min(s + t, end - 1)]), p // 4, share,
                                    n_in)
             e = scratch.examples[p]
-            factor = gradient.scale * weights[e]
-            of_row = deltas.values + deltas.start[first + e]
-            for t in range(4):
-                # Beyond the last neuron: the last again.
-                d[t * n + p] = <float> (factor * of_row[min(s + t, end - 1)])
-        lsh_combine(d, d + n, d + 2 * n, d + 3 * n, scratch.examples, n_pairs,
-                    x.values + x.start[first], stride, n_in,
-                    g, g + n_in, g + 2 * n_in, g + 3 * n_in)
+            factor = <float> (gradient.scale * weights[e])
+            of_row = deltas.values + deltas.start[first + e] + s
+            if s + 4 > end:
+                for t in range(4):  # beyond the last neuron: the last again
+                    last[t] = of_row[min(t, end - 1 - s)]
+                of_row = last
+            lsh_four(factor, of_row, d + 4 * p, biases)
+        lsh_combine(of, 4, scratch.examples, n_pairs, x.values + x.start[first], stride, n_in, g)
         for t in range(min(4, end - s)):
             if not layer.changed[neurons[s + t]]:
                 layer.changed[neurons[s + t]] = 1
-            bias = 0
-            for p in range(n_pairs):
-                bias += d[t * n + p]
             target = biases_of(layer, neurons[s + t], 1)
-            step_entries(target.w, target.s0, target.s1, &bias, NULL, 0, 1, step, 0)
+            step_entries(target.w, target.s0, target.s1, biases + t, NULL, 0, 1, step, 0)
             target = weights_of(layer, neurons[s + t])
-            step_entries(target.w, target.s0, target.s1, g + t * n_in, NULL, n_in // LINE, n_in,
-                         step, <float> gradient.decay)
+            step_entries(target.w, target.s0, target.s1, g[t], NULL, n_in // LINE, n_in, step,
+                         <float> gradient.decay)
     return (end - begin) * <int64_t> n_in
 
 

@@ -111,7 +111,7 @@ cdef struct StepView:
 
 
 cdef struct Scratch:                    # one thread's share of a Workspace
-    float* scores                       # (TOGETHER, stride)
+    float* scores                       # (TOGETHER, stride); or of a sample, its labels' log_chance
     int64_t stride                      # max n_out, padded to whole panels
     float* edge_scores                  # (max n_out,)
     unsigned char* bins                 # (max n_out, padded to 64)
@@ -174,3 +174,16 @@ cdef inline int32_t column_at(const Row* row, int32_t k) noexcept nogil:
     if k // LINE < row.n_lines:
         return row.lines[k // LINE] + k % LINE
     return row.length - row.length % LINE + k % LINE
+
+
+cdef inline int place_of(const int32_t* ascending, int begin, int end,
+                         int32_t value) noexcept nogil:
+    """Of a value that is among those of [begin, end)."""
+    cdef int middle
+    while end - begin > 1:
+        middle = (begin + end) // 2
+        if ascending[middle] <= value:
+            begin = middle
+        else:
+            end = middle
+    return begin

@@ -134,33 +134,6 @@ LSH_KERNEL(lsh_dot4,
     out[0] = s0; out[1] = s1; out[2] = s2; out[3] = s3;
 })
 
-/* out[t] = start[t] + <w[t], x0>, out[4 + t] with x1, t = 0..3 */
-LSH_KERNEL(lsh_dot8,
-    (const float *w0, const float *w1, const float *w2, const float *w3, const float *x0,
-     const float *x1, int n, const float *LSH_RESTRICT start, float *LSH_RESTRICT out),
-    (w0, w1, w2, w3, x0, x1, n, start, out), {
-    const float *w[4] = {w0, w1, w2, w3};
-    lsh_f8 sum0[4] = {0};
-    lsh_f8 sum1[4] = {0};
-    for (int k = 0; k < LSH_TAIL(n); k += 8) {
-        LSH_UNROLL
-        for (int t = 0; t < 4; t++) {
-            LSH_ADD8V(sum0[t], w[t] + k, x0 + k);
-            LSH_ADD8V(sum1[t], w[t] + k, x1 + k);
-        }
-    }
-    LSH_UNROLL
-    for (int t = 0; t < 4; t++) {
-        float rest0 = 0, rest1 = 0;
-        for (int k = LSH_TAIL(n); k < n; k++) {
-            rest0 += w[t][k] * x0[k];
-            rest1 += w[t][k] * x1[k];
-        }
-        out[t] = start[t] + (LSH_SUM8(sum0[t]) + rest0);
-        out[4 + t] = start[t] + (LSH_SUM8(sum1[t]) + rest1);
-    }
-})
-
 /* out0[t] = start[t] + sum_k q0[k] panel[32 k + t], out1 with q1, t = 0..31: from registers */
 LSH_KERNEL(lsh_score,
     (const float *LSH_RESTRICT panel, const float *LSH_RESTRICT q0, const float *LSH_RESTRICT q1,
@@ -286,41 +259,6 @@ static inline void lsh_score_codes(const int8_t *codes, const uint8_t *q0, const
 #endif
     lsh_score_codes_base(codes, q0, q1, fours, starts, offsets, scale0, scale1, out0, out1);
 }
-
-/* out_e[0..n) = sum over s of d_e[s] rows[ids[s] * stride + 0..n), e = 0..3: products of matrices whose
- * rows lie apart, from registers */
-LSH_KERNEL(lsh_combine,
-    (const float *d0, const float *d1, const float *d2, const float *d3, const int32_t *ids, int n_ids,
-     const float *rows, int64_t stride, int n, float *out0, float *out1, float *out2, float *out3),
-    (d0, d1, d2, d3, ids, n_ids, rows, stride, n, out0, out1, out2, out3), {
-    const float *d[4] = {d0, d1, d2, d3};
-    float *out[4] = {out0, out1, out2, out3};
-    int c = 0;
-    for (; c + 16 <= n; c += 16) {
-        lsh_f8 low[4] = {0};
-        lsh_f8 high[4] = {0};
-        for (int s = 0; s < n_ids; s++) {
-            const float *row = rows + ids[s] * stride + c;
-            LSH_UNROLL
-            for (int e = 0; e < 4; e++) {
-                LSH_ADD8(low[e], d[e][s], row);
-                LSH_ADD8(high[e], d[e][s], row + 8);
-            }
-        }
-        LSH_UNROLL
-        for (int e = 0; e < 4; e++)
-            for (int i = 0; i < 8; i++) {
-                out[e][c + i] = LSH_LANE(low[e], i);
-                out[e][c + 8 + i] = LSH_LANE(high[e], i);
-            }
-    }
-    for (; c < n; c++) {
-        float sum[4] = {0};
-        for (int s = 0; s < n_ids; s++)
-            for (int e = 0; e < 4; e++) sum[e] += d[e][s] * rows[ids[s] * stride + c];
-        for (int e = 0; e < 4; e++) out[e][c] = sum[e];
-    }
-})
 
 /* So many columns of `lsh_project` at a time, from registers. */
 #define LSH_PROJECT(width)                                                                        \

@@ -71,7 +71,9 @@ static inline void lsh_unflush(unsigned before) { (void)before; }
 /* Sums that stay in registers: plain arrays do not, whatever a compiler unrolls. */
 #if defined(__GNUC__)
 typedef float lsh_f8 __attribute__((vector_size(32), aligned(4), may_alias));
-#define LSH_ADD8(sum, a, x) ((sum) += (a) * *(const lsh_f8 *)(x))
+typedef float lsh_f16 __attribute__((vector_size(64), aligned(4), may_alias));
+#define LSH_ADD(vector, sum, a, x) ((sum) += (a) * *(const vector *)(x))
+#define LSH_ADD8(sum, a, x) LSH_ADD(lsh_f8, sum, a, x)
 #define LSH_ADD8V(sum, w, x) ((sum) += *(const lsh_f8 *)(w) * *(const lsh_f8 *)(x))
 #define LSH_ADD8G(sum, w, i, x)                                                                   \
     ((sum) += (lsh_f8){(w)[(i)[0]], (w)[(i)[1]], (w)[(i)[2]], (w)[(i)[3]], (w)[(i)[4]],          \
@@ -83,6 +85,7 @@ typedef float lsh_f8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef struct { float lane[8]; } lsh_f8;
 #define LSH_EACH8 for (int i_ = 0; i_ < 8; i_++)
 #define LSH_ADD8(sum, a, x) do LSH_EACH8 (sum).lane[i_] += (a) * (x)[i_]; while (0)
+#define LSH_ADD(vector, sum, a, x) LSH_ADD8(sum, a, x)
 #define LSH_ADD8V(sum, w, x) do LSH_EACH8 (sum).lane[i_] += (w)[i_] * (x)[i_]; while (0)
 #define LSH_ADD8G(sum, w, i, x) do LSH_EACH8 (sum).lane[i_] += (w)[(i)[i_]] * (x)[i_]; while (0)
 #define LSH_PLUS8(sum, other) do LSH_EACH8 (sum).lane[i_] += (other).lane[i_]; while (0)

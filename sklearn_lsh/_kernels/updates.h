@@ -2,7 +2,7 @@
 #ifndef SKLEARN_LSH_UPDATES_H
 #define SKLEARN_LSH_UPDATES_H
 
-#include "products.h"
+#include "simd.h"
 
 /* Sums are -0.0 at first. Adding +0.0 after every product makes that the mark of an untouched one, even
  * where products, or sums that cancel, count as a negative zero. */
@@ -81,6 +81,15 @@ LSH_KERNEL(lsh_take_sums,
     }
     *n_lines = count;
 })
+
+/* out = a x and sums += out, of four */
+static inline void lsh_four(float a, const float *LSH_RESTRICT x, float *LSH_RESTRICT out,
+                            float *LSH_RESTRICT sums) {
+    for (int t = 0; t < 4; t++) {
+        out[t] = a * x[t];
+        sums[t] += out[t];
+    }
+}
 
 /* g = a x scale: the gradient of a single row */
 LSH_KERNEL(lsh_scaled,

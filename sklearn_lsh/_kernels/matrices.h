@@ -1,0 +1,153 @@
+/* Products of matrices whose rows lie apart: four rows by four, from registers. AVX-512 takes twice as much
+ * side by side, in the same order, so that the bits are those of AVX2. */
+#ifndef SKLEARN_LSH_MATRICES_H
+#define SKLEARN_LSH_MATRICES_H
+
+#include "simd.h"
+
+/* out[4 e + t] = start[t] + <w[t], x[e]>, e and t = 0..3 */
+#define LSH_DOT16                                                                                 \
+    (const float *const *w, const float *const *x, int n, const float *LSH_RESTRICT start,        \
+     float *LSH_RESTRICT out)
+static void lsh_dot16_base LSH_DOT16 {
+    for (int e = 0; e < 4; e += 2) {
+        lsh_f8 sum0[4] = {0};
+        lsh_f8 sum1[4] = {0};
+        for (int k = 0; k < LSH_TAIL(n); k += 8) {
+            LSH_UNROLL
+            for (int t = 0; t < 4; t++) {
+                LSH_ADD8V(sum0[t], w[t] + k, x[e] + k);
+                LSH_ADD8V(sum1[t], w[t] + k, x[e + 1] + k);
+            }
+        }
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++) {
+            out[4 * e + t] = start[t] + LSH_SUM8(sum0[t]);
+            out[4 * e + 4 + t] = start[t] + LSH_SUM8(sum1[t]);
+        }
+    }
+}
+#ifdef LSH_AVX2
+/* Sums across a register in the order of LSH_SUM8, of all at once: a shuffle costs as much as a product. */
+LSH_AVX2 static void lsh_dot16_avx2 LSH_DOT16 {
+    const __m256 first = _mm256_broadcast_ps((const __m128 *)start);
+    for (int e = 0; e < 4; e += 2) {
+        __m256 s[4], u[4], both[4];
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++) s[t] = u[t] = _mm256_setzero_ps();
+        for (int k = 0; k < LSH_TAIL(n); k += 8) {
+            const __m256 x0 = _mm256_loadu_ps(x[e] + k), x1 = _mm256_loadu_ps(x[e + 1] + k);
+            LSH_UNROLL
+            for (int t = 0; t < 4; t++) {
+                const __m256 v = _mm256_loadu_ps(w[t] + k);
+                s[t] = _mm256_fmadd_ps(v, x0, s[t]);
+                u[t] = _mm256_fmadd_ps(v, x1, u[t]);
+            }
+        }
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++)
+            both[t] = _mm256_add_ps(_mm256_permute2f128_ps(s[t], u[t], 0x20),
+                                    _mm256_permute2f128_ps(s[t], u[t], 0x31));
+        _mm256_storeu_ps(out + 4 * e, _mm256_add_ps(first, _mm256_hadd_ps(
+            _mm256_hadd_ps(both[0], both[1]), _mm256_hadd_ps(both[2], both[3]))));
+    }
+}
+/* Two rows side by side. */
+LSH_AVX512 static inline __m512 lsh_beside(const float *x, const float *y) {
+    return _mm512_castpd_ps(_mm512_insertf64x4(
+        _mm512_castps_pd(_mm512_castps256_ps512(_mm256_loadu_ps(x))),
+        _mm256_castps_pd(_mm256_loadu_ps(y)), 1));
+}
+/* Of every four, or every pair, the sums of those beside each other. */
+LSH_AVX512 static inline __m512 lsh_sum_fours(__m512 a, __m512 b) {
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+LSH_AVX512 static inline __m512 lsh_sum_pairs(__m512 a, __m512 b) {
+    return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
+}
+LSH_AVX512 static void lsh_dot16_avx512 LSH_DOT16 {
+    const __m512i order = _mm512_setr_epi32(0, 8, 1, 9, 4, 12, 5, 13, 2, 10, 3, 11, 6, 14, 7, 15);
+    const __m512 first = _mm512_broadcast_f32x4(_mm_loadu_ps(start));
+    __m512 s[4], u[4];
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++) s[t] = u[t] = _mm512_setzero_ps();
+    for (int k = 0; k < LSH_TAIL(n); k += 8) {
+        const __m512 x01 = lsh_beside(x[0] + k, x[1] + k), x23 = lsh_beside(x[2] + k, x[3] + k);
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++) {
+            const __m512 v = _mm512_castpd_ps(
+                _mm512_broadcast_f64x4(_mm256_castps_pd(_mm256_loadu_ps(w[t] + k))));
+            s[t] = _mm512_fmadd_ps(v, x01, s[t]);
+            u[t] = _mm512_fmadd_ps(v, x23, u[t]);
+        }
+    }
+    const __m512 sums = lsh_sum_pairs(
+        lsh_sum_pairs(lsh_sum_fours(s[0], s[1]), lsh_sum_fours(s[2], s[3])),
+        lsh_sum_pairs(lsh_sum_fours(u[0], u[1]), lsh_sum_fours(u[2], u[3])));
+    _mm512_storeu_ps(out, _mm512_add_ps(first, _mm512_permutexvar_ps(order, sums)));
+}
+#endif
+static inline void lsh_dot16 LSH_DOT16 {
+#ifdef LSH_AVX2
+    if (lsh_avx512) lsh_dot16_avx512(w, x, n, start, out);
+    else if (lsh_avx2) lsh_dot16_avx2(w, x, n, start, out);
+    else
+#endif
+    lsh_dot16_base(w, x, n, start, out);
+    for (int k = LSH_TAIL(n); k < n; k++)
+        for (int e = 0; e < 4; e++)
+            for (int t = 0; t < 4; t++) out[4 * e + t] += w[t][k] * x[e][k];
+}
+
+/* So many columns of `lsh_combine` at a time, from registers. */
+#define LSH_COMBINE(vector)                                                                       \
+    for (const int lanes = sizeof(vector) / sizeof(float); c + 2 * lanes <= n; c += 2 * lanes) {  \
+        vector low[4] = {0};                                                                      \
+        vector high[4] = {0};                                                                     \
+        for (int s = 0; s < n_ids; s++) {                                                         \
+            const float *row = rows + ids[s] * stride + c;                                        \
+            LSH_UNROLL                                                                            \
+            for (int e = 0; e < 4; e++) {                                                         \
+                LSH_ADD(vector, low[e], d[e][s * step], row);                                     \
+                LSH_ADD(vector, high[e], d[e][s * step], row + lanes);                            \
+            }                                                                                     \
+        }                                                                                         \
+        LSH_UNROLL                                                                                \
+        for (int e = 0; e < 4; e++) {                                                             \
+            memcpy(out[e] + c, &low[e], sizeof(vector));                                          \
+            memcpy(out[e] + c + lanes, &high[e], sizeof(vector));                                 \
+        }                                                                                         \
+    }
+#define LSH_COMBINE_REST                                                                          \
+    for (; c < n; c++) {                                                                          \
+        float sum[4] = {0};                                                                       \
+        for (int s = 0; s < n_ids; s++)                                                           \
+            for (int e = 0; e < 4; e++) sum[e] += d[e][s * step] * rows[ids[s] * stride + c];     \
+        for (int e = 0; e < 4; e++) out[e][c] = sum[e];                                           \
+    }
+
+/* out[e][0..n) = sum over s of d[e][s * step] rows[ids[s] * stride + 0..n), e = 0..3: products of matrices
+ * whose rows lie apart */
+#define LSH_COMBINE_PARAMS                                                                        \
+    (const float *const *d, int step, const int32_t *ids, int n_ids, const float *rows,           \
+     int64_t stride, int n, float *const *out)
+LSH_KERNEL(lsh_combine_by8, LSH_COMBINE_PARAMS, (d, step, ids, n_ids, rows, stride, n, out), {
+    int c = 0;
+    LSH_COMBINE(lsh_f8)
+    LSH_COMBINE_REST
+})
+#ifdef LSH_AVX512
+LSH_AVX512 static void lsh_combine_by16 LSH_COMBINE_PARAMS {
+    int c = 0;
+    LSH_COMBINE(lsh_f16)
+    LSH_COMBINE(lsh_f8)
+    LSH_COMBINE_REST
+}
+#endif
+static inline void lsh_combine LSH_COMBINE_PARAMS {
+#ifdef LSH_AVX512
+    if (lsh_avx512) { lsh_combine_by16(d, step, ids, n_ids, rows, stride, n, out); return; }
+#endif
+    lsh_combine_by8(d, step, ids, n_ids, rows, stride, n, out);
+}
+#endif
