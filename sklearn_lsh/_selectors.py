@@ -11,6 +11,7 @@ import numpy as np
 from sklearn_lsh._coordinates import Coordinates
 from sklearn_lsh._costs import SKETCH
 from sklearn_lsh._directions import weighted_mean
+from sklearn_lsh._kernels import _sketch
 from sklearn_lsh._workspace import PANEL
 
 # Codes of neurons reach so far, those of queries half as far: products of two pairs fit 16 bits.
@@ -245,7 +246,8 @@ class SketchSelector(Selector):
         if self.stale:
             largest = np.zeros(self.rank)
             for _, vectors, _ in kept or found():
-                np.maximum(largest, np.abs(vectors).max(axis=0, initial=0), out=largest)
+                np.maximum(largest, vectors.max(axis=0), out=largest)
+                np.maximum(largest, -vectors.min(axis=0), out=largest)
             # Where all are 0, any scale will do.
             self.scales = np.where(largest > 0, ROOM_TO_GROW / LARGEST_CODE * largest, 1)
             self.scales = self.scales.astype(np.float32)
@@ -253,20 +255,15 @@ class SketchSelector(Selector):
         with np.errstate(over="ignore", invalid="ignore"):  # weights that diverge are told later
             self.directions = self.coordinates.directions * self.scales
         for piece in kept or found():
-            self.code(*piece)
+            self.code(*piece, n_threads)
         return spent
 
-    def code(self, ids, vectors, offsets):
-        """Keep the codes of the neurons `ids`."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            codes = np.rint(vectors / self.scales)
-            # NaN becomes LARGEST_CODE, too; such weights are refused later.
-            np.fmin(codes, LARGEST_CODE, out=codes)
-            np.fmax(codes, -LARGEST_CODE, out=codes)
-        padded = np.zeros((len(ids), 4 * self.sketches.shape[1]), dtype=np.int8)
-        padded[:, : self.rank] = codes
-        self.sketches[ids // PANEL, :, ids % PANEL] = padded.reshape(len(ids), -1, 4)
-        self.sketch_starts[ids] = -self.CODE_ZERO * codes.sum(axis=1)
+    def code(self, ids, vectors, offsets, n_threads):
+        """Keep the codes of the neurons `ids`; NaN is refused later."""
+        _sketch.encode(
+            vectors, self.scales, ids, self.sketches, self.sketch_starts, LARGEST_CODE,
+            -self.CODE_ZERO, n_threads,
+        )  # fmt: skip
         self.offsets[ids] = offsets
 
     def refresh_time(self, n_neurons):

@@ -1,6 +1,7 @@
 """Sketches of all neurons: their weights in few coordinates."""
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t
+from libc.math cimport lrintf
+from libc.stdint cimport int8_t, int32_t, int64_t
 
 import numpy as np
 
@@ -43,3 +44,27 @@ def sketch(const float[:, :] W, const int32_t[::1] ids, const float[:, :, ::1] d
         lsh_dot(w, &rest[0], &lines[0], n_in // LINE, n_in, &at_rest[j])
         lsh_dot(other, &rest[0], &lines[0], n_in // LINE, n_in, &at_rest[k])
     return np.asarray(out), np.asarray(at_rest)
+
+
+def encode(const float[:, ::1] vectors, const float[::1] scales, const int32_t[::1] ids,
+           int8_t[:, :, :, ::1] codes, int32_t[::1] sums, int largest, int factor, int n_threads):
+    """The neurons' coordinates over their scales, as whole numbers up to `largest` either way.
+
+    vectors : float32 (n, rank). Writes, of neurons `ids`, `codes`, int8 (n_panels, ceil(rank / 4),
+    PANEL, 4), and `sums`, int32: those of their codes, times `factor`. NaN becomes `largest`.
+    """
+    cdef Py_ssize_t i
+    cdef int k, total, rank = vectors.shape[1]
+    cdef int32_t panel, lane
+    cdef float scaled
+    for i in prange(ids.shape[0], nogil=True, schedule="static", num_threads=n_threads):
+        panel = ids[i] // PANEL
+        lane = ids[i] % PANEL
+        total = 0
+        for k in range(rank):
+            scaled = vectors[i, k] / scales[k]
+            scaled = scaled if scaled < largest else largest
+            scaled = scaled if scaled > -largest else -largest
+            codes[panel, k // 4, lane, k % 4] = <int8_t> lrintf(scaled)
+            total = total + codes[panel, k // 4, lane, k % 4]
+        sums[ids[i]] = factor * total
