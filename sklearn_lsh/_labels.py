@@ -15,9 +15,9 @@ from sklearn_lsh._rows import Rows
 def encode(est, y, weight, cold, incremental, classes):
     """Loss, target Rows and sample weights times classes' weights; classes_ on a cold start."""
     kind = type_of_target(y, input_name="y")
-    if kind not in ("binary", "multiclass", "multilabel-indicator"):
-        check_classification_targets(y)
     multilabel = kind == "multilabel-indicator"
+    if not multilabel:  # which would look at all labels once more
+        check_classification_targets(y)
     if kind == "multiclass-multioutput":
         raise ValueError("y of several multiclass outputs is not supported (unknown label type).")
     if not multilabel:

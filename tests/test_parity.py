@@ -255,3 +255,14 @@ def test_weights_are_of_single_precision():
         model = small(LSHMLPRegressor).fit(X.astype(dtype), TARGET.astype(dtype))
         assert {p.dtype for p in model.coefs_ + model.intercepts_} == {np.dtype(np.float32)}
         assert model.predict(X.astype(dtype)).dtype == np.float64
+
+
+def test_classes_that_look_like_a_regression_are_told():
+    told = []
+    for cls in (LSHMLPClassifier, MLPClassifier):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            cls(**FEW).fit(X[:60], np.arange(60))
+        messages = [str(warning.message) for warning in caught]
+        told.append([message for message in messages if "unique classes" in message])
+    assert bool(told[0]) == bool(told[1])

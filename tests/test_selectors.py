@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from sklearn_lsh import LSHMLPClassifier
-from sklearn_lsh._kernels import _tables
+from sklearn_lsh._kernels import _sketch, _tables
 from sklearn_lsh._layer import Layer
 from sklearn_lsh._selection import cells, cheapest
 from sklearn_lsh._selection import make_selector as by_name
 from sklearn_lsh._selectors import SketchSelector, TopKSelector
 from sklearn_lsh._table_selector import TableSelector
+from sklearn_lsh._workspace import PANEL
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -347,3 +348,25 @@ def test_a_small_first_chunk_does_not_decide_the_directions():
             est.partial_fit(X / 16, y)
         scores.append(est.score(X / 16, y))
     assert scores[0] > scores[1] - 0.02
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("rank", [1, 6, 8])
+def test_codes_are_whole_numbers_within_bounds(rank, n_threads):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(scale=60, size=(40, rank)).astype(np.float32)
+    vectors[:5, 0] = np.nan, np.inf, -np.inf, 2.5, -3.5
+    scales = np.ones(rank, dtype=np.float32)
+    scales[1:] = rng.uniform(0.5, 2, rank - 1)
+    ids = np.sort(rng.choice(70, 40, replace=False)).astype(np.int32)
+    codes = np.full((3, -(-rank // 4), PANEL, 4), 9, dtype=np.int8)
+    sums = np.zeros(3 * PANEL, dtype=np.int32)
+    _sketch.encode(vectors, scales, ids, codes, sums, 127, -64, n_threads)
+    # fmin, fmax: NaN becomes the largest.
+    expected = np.fmax(np.fmin(np.rint(vectors / scales), 127), -127)
+    by_neuron = codes.swapaxes(1, 2).reshape(3 * PANEL, -1)
+    np.testing.assert_array_equal(by_neuron[ids, :rank], expected)
+    np.testing.assert_array_equal(sums[ids], -64 * expected.sum(axis=1))
+    assert not by_neuron[ids, rank:].any()
+    others = np.setdiff1d(np.arange(3 * PANEL), ids)
+    assert (by_neuron[others] == 9).all() and not sums[others].any()

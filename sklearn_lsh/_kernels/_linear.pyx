@@ -136,7 +136,7 @@ cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs
 
 cdef void forward_shared(const LayerView* layer, const RowsView* inputs, const RowsView* out,
                          const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil:
-    """`forward` of one set of neurons for all rows: a product of matrices, four by two at a time.
+    """`forward` of one set of neurons for all rows: a product of matrices, four by four at a time.
 
     The outputs of a layer below have no blank lines.
     """

@@ -45,6 +45,7 @@ cdef double loss_row(const Loss* function, Row out, Row target, float* deltas) n
         if out.indices == NULL:
             j = target.indices[k] if target.indices != NULL else k
         else:
+            # Both ascend, and no target is named twice.
             j = place_of(out.indices, j + 1, out.length, target.indices[k])
         y = target.values[k]
         if kind == SQUARED_HINGE:

@@ -145,15 +145,15 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
     cdef int depth = net.n_layers - 1, e, s
     cdef const RowsView* out = &net.outputs[depth]
     cdef const RowsView* below
-    cdef Row x
+    cdef Row x, labels = row_at(out, first)
     cdef int64_t at
+    cdef bint corrects = net.layers[depth].selector.kind == SHARED and net.loss.kind == SOFTMAX
+    if corrects:
+        for s in range(labels.length):  # those of every row
+            scratch.scores[s] = net.layers[depth].selector.log_chance[labels.indices[s]]
     for e in range(n):
         at = out.start[first + e]
-        if net.layers[depth].selector.kind == SHARED and net.loss.kind == SOFTMAX:
-            if e == 0:
-                x = row_at(out, first)
-                for s in range(x.length):
-                    scratch.scores[s] = net.layers[depth].selector.log_chance[x.indices[s]]
+        if corrects:
             correct(out.values + at, row_at(out, first + e), row_at(&net.y, i + e), scratch.scores)
         losses[e] = loss_row(&net.loss, row_at(out, first + e), row_at(&net.y, i + e),
                              net.deltas[depth].values + at)

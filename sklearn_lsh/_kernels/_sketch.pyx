@@ -54,17 +54,21 @@ def encode(const float[:, ::1] vectors, const float[::1] scales, const int32_t[:
     PANEL, 4), and `sums`, int32: those of their codes, times `factor`. NaN becomes `largest`.
     """
     cdef Py_ssize_t i
-    cdef int k, total, rank = vectors.shape[1]
+    cdef int k, rank = vectors.shape[1]
+    cdef int32_t total
     cdef int32_t panel, lane
     cdef float scaled
+    cdef long code
     for i in prange(ids.shape[0], nogil=True, schedule="static", num_threads=n_threads):
         panel = ids[i] // PANEL
         lane = ids[i] % PANEL
         total = 0
-        for k in range(rank):
-            scaled = vectors[i, k] / scales[k]
-            scaled = scaled if scaled < largest else largest
-            scaled = scaled if scaled > -largest else -largest
-            codes[panel, k // 4, lane, k % 4] = <int8_t> lrintf(scaled)
-            total = total + codes[panel, k // 4, lane, k % 4]
+        for k in range(4 * codes.shape[1]):
+            code = 0
+            if k < rank:
+                scaled = vectors[i, k] / scales[k]
+                scaled = scaled if scaled < largest else largest
+                code = lrintf(scaled if scaled > -largest else -largest)
+            codes[panel, k // 4, lane, k % 4] = <int8_t> code
+            total = total + <int32_t> code
         sums[ids[i]] = factor * total

@@ -199,7 +199,7 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
     cdef int s, t, p, n_pairs = 0, n_in = layer.n_in, n_asks, share
     cdef int64_t stride = x.start[first + 1] - x.start[first] if n > 1 else 0
     cdef float* d = scratch.tile        # four deltas of every row
-    cdef const float* of[4]             # of a neuron, every fourth
+    cdef const float* of_neuron[4]      # every fourth of these
     cdef float* g[4]
     cdef const float* of_row
     cdef float last[4]
@@ -207,7 +207,7 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
     cdef float factor
     cdef Weights target
     for t in range(4):
-        of[t] = d + t
+        of_neuron[t] = d + t
         g[t] = scratch.packed + t * n_in
     for e in range(n):
         if not settled[first + e]:
@@ -232,7 +232,8 @@ cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const 
                     last[t] = of_row[min(t, end - 1 - s)]
                 of_row = last
             lsh_four(factor, of_row, d + 4 * p, biases)
-        lsh_combine(of, 4, scratch.examples, n_pairs, x.values + x.start[first], stride, n_in, g)
+        lsh_combine(of_neuron, 4, scratch.examples, n_pairs, x.values + x.start[first], stride,
+                    n_in, g)
         for t in range(min(4, end - s)):
             if not layer.changed[neurons[s + t]]:
                 layer.changed[neurons[s + t]] = 1

@@ -4,9 +4,10 @@
 
 #include "simd.h"
 
-/* exp(x) for -88 <= x <= 0 to 2e-7 of it, in steps that a compiler can do for several x at once: 2^n times
- * a polynomial on [-ln 2 / 2, ln 2 / 2] (that of Moshier's Cephes). The last bits of n + 1.5 * 2^23 are
- * those of n; where that is -127, and there floats of full precision end, the power is 0. */
+/* exp(x) for x from -87.3, where floats of full precision end, to 0, to 2e-7 of it; less than 1.2e-38 for x
+ * down to -88. In steps that a compiler can do for several x at once: 2^n times a polynomial on
+ * [-ln 2 / 2, ln 2 / 2] (that of Moshier's Cephes). The last bits of n + 1.5 * 2^23 are those of n; where
+ * that is -127 the power is 0. */
 #define LSH_LEAST_EXPONENT -88.0f
 static inline float lsh_exp(float x) {
     const float shift = 12582912.0f;
