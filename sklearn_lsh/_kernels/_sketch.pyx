@@ -55,8 +55,7 @@ def encode(const float[:, ::1] vectors, const float[::1] scales, const int32_t[:
     """
     cdef Py_ssize_t i
     cdef int k, rank = vectors.shape[1]
-    cdef int32_t total
-    cdef int32_t panel, lane
+    cdef int32_t total, panel, lane
     cdef float scaled
     cdef long code
     for i in prange(ids.shape[0], nogil=True, schedule="static", num_threads=n_threads):

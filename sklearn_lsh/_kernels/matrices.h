@@ -9,7 +9,7 @@
 #define LSH_DOT16                                                                                 \
     (const float *const *w, const float *const *x, int n, const float *LSH_RESTRICT start,        \
      float *LSH_RESTRICT out)
-static void lsh_dot16_base LSH_DOT16 {
+LSH_KERNEL(lsh_dot16_by8, LSH_DOT16, (w, x, n, start, out), {
     for (int e = 0; e < 4; e += 2) {
         lsh_f8 sum0[4] = {0};
         lsh_f8 sum1[4] = {0};
@@ -26,46 +26,22 @@ static void lsh_dot16_base LSH_DOT16 {
             out[4 * e + 4 + t] = start[t] + LSH_SUM8(sum1[t]);
         }
     }
-}
-#ifdef LSH_AVX2
-/* Sums across a register in the order of LSH_SUM8, of all at once: a shuffle costs as much as a product. */
-LSH_AVX2 static void lsh_dot16_avx2 LSH_DOT16 {
-    const __m256 first = _mm256_broadcast_ps((const __m128 *)start);
-    for (int e = 0; e < 4; e += 2) {
-        __m256 s[4], u[4], both[4];
-        LSH_UNROLL
-        for (int t = 0; t < 4; t++) s[t] = u[t] = _mm256_setzero_ps();
-        for (int k = 0; k < LSH_TAIL(n); k += 8) {
-            const __m256 x0 = _mm256_loadu_ps(x[e] + k), x1 = _mm256_loadu_ps(x[e + 1] + k);
-            LSH_UNROLL
-            for (int t = 0; t < 4; t++) {
-                const __m256 v = _mm256_loadu_ps(w[t] + k);
-                s[t] = _mm256_fmadd_ps(v, x0, s[t]);
-                u[t] = _mm256_fmadd_ps(v, x1, u[t]);
-            }
-        }
-        LSH_UNROLL
-        for (int t = 0; t < 4; t++)
-            both[t] = _mm256_add_ps(_mm256_permute2f128_ps(s[t], u[t], 0x20),
-                                    _mm256_permute2f128_ps(s[t], u[t], 0x31));
-        _mm256_storeu_ps(out + 4 * e, _mm256_add_ps(first, _mm256_hadd_ps(
-            _mm256_hadd_ps(both[0], both[1]), _mm256_hadd_ps(both[2], both[3]))));
-    }
-}
+})
+#ifdef LSH_AVX512
 /* Two rows side by side. */
 LSH_AVX512 static inline __m512 lsh_beside(const float *x, const float *y) {
     return _mm512_castpd_ps(_mm512_insertf64x4(
         _mm512_castps_pd(_mm512_castps256_ps512(_mm256_loadu_ps(x))),
         _mm256_castps_pd(_mm256_loadu_ps(y)), 1));
 }
-/* Of every four, or every pair, the sums of those beside each other. */
+/* Of every four, or every pair, the sums of those beside each other: in the order of LSH_SUM8. */
 LSH_AVX512 static inline __m512 lsh_sum_fours(__m512 a, __m512 b) {
     return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
 }
 LSH_AVX512 static inline __m512 lsh_sum_pairs(__m512 a, __m512 b) {
     return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
 }
-LSH_AVX512 static void lsh_dot16_avx512 LSH_DOT16 {
+LSH_AVX512 static void lsh_dot16_by16 LSH_DOT16 {
     const __m512i order = _mm512_setr_epi32(0, 8, 1, 9, 4, 12, 5, 13, 2, 10, 3, 11, 6, 14, 7, 15);
     const __m512 first = _mm512_broadcast_f32x4(_mm_loadu_ps(start));
     __m512 s[4], u[4];
@@ -88,12 +64,11 @@ LSH_AVX512 static void lsh_dot16_avx512 LSH_DOT16 {
 }
 #endif
 static inline void lsh_dot16 LSH_DOT16 {
-#ifdef LSH_AVX2
-    if (lsh_avx512) lsh_dot16_avx512(w, x, n, start, out);
-    else if (lsh_avx2) lsh_dot16_avx2(w, x, n, start, out);
+#ifdef LSH_AVX512
+    if (lsh_avx512) lsh_dot16_by16(w, x, n, start, out);
     else
 #endif
-    lsh_dot16_base(w, x, n, start, out);
+    lsh_dot16_by8(w, x, n, start, out);
     for (int k = LSH_TAIL(n); k < n; k++)
         for (int e = 0; e < 4; e++)
             for (int t = 0; t < 4; t++) out[4 * e + t] += w[t][k] * x[e][k];
