@@ -216,7 +216,8 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         network : one that predicts, instead of this one's.
         """
         network = network or self._network.at_prediction()
-        widest = max(layer.selector.most_active for layer in network.layers)
+        selectors = [layer.selector for layer in network.layers]
+        widest = max(s.n_out if s.scores_all else s.most_active for s in selectors)
         for rows, x, workspace in self._slices(inputs, network, widest):
             yield rows, network.scores(x, workspace)
 

@@ -46,6 +46,7 @@ class Selector:
 
     is_dense = False
     is_shared = False  # whether all rows of a batch have one active set
+    scores_all = False  # whether it goes by the pre-activations of all neurons
     shortlisted = 1.0
     trains = True  # whether training asks it
     learns = False  # whether it looks at the layer's inputs
@@ -147,6 +148,7 @@ class TopKSelector(Selector):
 
     kind = 1
     learns = True
+    scores_all = True
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         self.mean = weighted_mean(inputs, weight)
@@ -169,7 +171,7 @@ class SampledSelector(Selector):
 
     def __init__(self, n_in, n_out, n_active, seed, adaptive):
         super().__init__(n_in, n_out, n_active)
-        self.adaptive = adaptive
+        self.adaptive = self.scores_all = adaptive
         self.draw = seed << 40
 
     def advance(self, n_batches=1):

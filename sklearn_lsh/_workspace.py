@@ -13,6 +13,12 @@ TOGETHER = 32
 BLOCK = 100
 # Lists of pairs take room for every neuron and block.
 MAX_BLOCKS_PER_THREAD = 4
+# Layers of fewer inputs or neurons are no matrices to speak of.
+SMALL = 64
+# Share of a layer's weights from which on products of whole matrices take less time: above dense
+# rows, and above lists, where all products are gathers (docs/performance.md).
+LARGE_SHARE = 1 / 5
+LARGE_SHARE_ABOVE_LISTS = 1 / 25
 
 
 class Sizes(NamedTuple):
@@ -22,8 +28,10 @@ class Sizes(NamedTuple):
     n_in: int
     by_input: bool
     is_dense: bool
+    n_active: int
     most_active: int
     is_shared: bool
+    scores_all: bool
     rank: int
     n_tables: int
     n_hashes: int
@@ -35,9 +43,21 @@ class Sizes(NamedTuple):
     def of(cls, layer):
         s = layer.selector
         return cls(
-            *layer.W.shape, layer.by_input, s.is_dense, s.most_active, s.is_shared, s.rank,
-            s.n_tables, s.n_hashes, s.group, s.n_probes, 0 if s.sets is None else len(s.sets),
+            *layer.W.shape, layer.by_input, s.is_dense, s.n_active, s.most_active, s.is_shared,
+            s.scores_all, s.rank, s.n_tables, s.n_hashes, s.group, s.n_probes,
+            0 if s.sets is None else len(s.sets),
         )  # fmt: skip
+
+
+class Whole(NamedTuple):
+    """Rows of a layer whose work is done by products of whole matrices, all of them dense.
+
+    x, z, d : its inputs, pre-activations and deltas. None: by lists; d, all in prediction.
+    """
+
+    x: Rows | None = None
+    z: Rows | None = None
+    d: Rows | None = None
 
 
 class Pairs:
@@ -77,6 +97,19 @@ class Pairs:
             self.start = np.zeros((n_blocks, self.runs_room + 1), dtype=np.int32)
             self.rows = np.zeros(n_rows * room, dtype=np.int32)
             self.slots = np.zeros(n_rows * room, dtype=np.int32)
+
+
+def through_matrices(sizes, depth):
+    """Whether products of whole matrices give a layer's pre-activations; and the way down too."""
+    size, below = sizes[depth], sizes[depth - 1] if depth else None
+    if size.is_shared:
+        return (depth > 0 and below.is_dense,) * 2
+    if size.by_input or min(size.n_in, size.n_out) < SMALL:
+        return False, False
+    reached = below.n_active / below.n_out if depth else 1
+    large = LARGE_SHARE if reached == 1 else LARGE_SHARE_ABOVE_LISTS
+    share = reached * size.n_active / size.n_out
+    return max(share, reached * size.scores_all) >= large, share >= large
 
 
 class Workspace:
@@ -124,7 +157,6 @@ class Workspace:
         self.edge_bits = per_thread(n_out // 64 + 1, np.uint64)
         shares = sizes[-1].is_shared
         self.shared = per_thread(sizes[-1].most_active if shares else 0, np.int32)
-        self.tile = per_thread(4 * n_rows if shares else 0, np.float32)
         self.products = per_thread(n_rows, np.float32)
         self.cursors = per_thread(n_blocks, np.int32)
         self.examples = per_thread(n_rows, np.int32)
@@ -141,14 +173,37 @@ class Workspace:
             Pairs(n_rows, s.n_out, block, s.most_active, not s.is_dense, s.is_shared and depth > 0)
             for depth, s in enumerate(sizes)
         ]
+        self.deltas = [out.like() for out in self.outputs] if training else []
+        self.sizes = sizes
+        self.wholes = [Whole(), *(self.whole(depth) for depth in range(1, len(sizes)))]
+        stepped = [at for at in range(len(sizes)) if training and through_matrices(sizes, at)[1]]
+        self.tile = per_thread(4 * n_rows if stepped else 0, np.float32)
+        self.wide = per_thread(
+            max((block * sizes[at].n_in for at in stepped if at and not sizes[at - 1].is_dense),
+                default=0), np.float32,
+        )  # fmt: skip
+        self.everyone = np.arange(n_out, dtype=np.int32)
         n_listed = n_in if training and sizes[0].by_input else 0
         self.heads = per_thread(n_listed, np.int32)
         self.listed = per_thread(n_listed, np.int32)
         self.hold_entries(0)
         self.settled = np.zeros(n_rows, dtype=np.uint8)
-        self.deltas = [out.like() for out in self.outputs] if training else []
         self.inputs = self.scratch = None
         self.by_input = n_listed > 0
+
+    def whole(self, depth):
+        """Rows of a layer as matrices: its own where they are dense, or room for them."""
+        size, out = self.sizes[depth], self.outputs[depth]
+        up, down = through_matrices(self.sizes, depth)
+        if not up:
+            return Whole()
+        x = self.outputs[depth - 1] if depth else None
+        if x is None or x.indices is not None:
+            x = Rows.allocate(len(out), size.n_in, size.n_in, sparse=False)
+        if size.is_dense or size.is_shared:
+            return Whole(x, out, self.deltas[depth] if self.deltas else None)
+        z = Rows.allocate(len(out), size.n_out, size.n_out, sparse=False)
+        return Whole(x, z, z if down and self.deltas else None)
 
     def let_go(self):
         """Forget rows that are not its own."""
@@ -172,6 +227,11 @@ class Workspace:
         size = n_rows * int(inputs.length.max(initial=0))
         if self.by_input and size > self.n_entries:
             self.hold_entries(size)
+        # Sparse data may be far wider than its rows are long.
+        if inputs.indices is not None:
+            self.wholes[0] = Whole()
+        elif self.wholes[0].x is None:
+            self.wholes[0] = self.whole(0)
         if inputs.indices is not None:
             start, length = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.int32)
             self.inputs = Rows(start, length, inputs.indices, inputs.values, inputs.n_cols)

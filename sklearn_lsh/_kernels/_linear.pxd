@@ -10,5 +10,7 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
 cdef void activate_block(const LayerView* layer, const RowsView* out, Py_ssize_t first,
                          int n) noexcept nogil
 cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
-                   const RowsView* below, float* out, Activation activation,
-                   const unsigned char* settled, Py_ssize_t first, int n) noexcept nogil
+                   const RowsView* below, float* out, const unsigned char* settled,
+                   Py_ssize_t first, int n) noexcept nogil
+cdef void apply_slope(const RowsView* below, float* out, Activation activation,
+                      const unsigned char* settled, Py_ssize_t first, int n) noexcept nogil

@@ -7,9 +7,7 @@ from libc.math cimport expf, tanhf
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
-from sklearn_lsh._kernels._pairs cimport (
-    Run, is_shared, n_runs, neuron_at, neurons_of, run_at, slot,
-)
+from sklearn_lsh._kernels._pairs cimport Run, n_runs, neuron_at, run_at, slot
 from sklearn_lsh._kernels._views cimport (
     EXPECTED, IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, Activation, LayerView, Pairs,
     Row, RowsView, Scratch, column_at, n_stored, row_at,
@@ -27,10 +25,6 @@ cdef extern from "products.h" nogil:
                              const int64_t*, const float*, const int32_t*, const int32_t*, float*)
     void lsh_axpy(float*, float, const float*, int)
     void lsh_gather_axpy(float*, float, const float*, const int32_t*, int)
-
-cdef extern from "matrices.h" nogil:
-    void lsh_dot16(const float**, const float**, int, const float*, float*)
-    void lsh_combine(const float**, int, const int32_t*, int, const float*, int64_t, int, float**)
 
 lsh_detect()
 
@@ -134,60 +128,6 @@ cdef inline const float* next_weights(const LayerView* layer, const Pairs* pairs
     return layer.W + neuron_at(pairs, block, min(r + 1, n_runs(pairs, block) - 1)) * layer.stride
 
 
-cdef void forward_shared(const LayerView* layer, const RowsView* inputs, const RowsView* out,
-                         const Pairs* pairs, Py_ssize_t first, int n) noexcept nogil:
-    """`forward` of one set of neurons for all rows: a product of matrices, four by four at a time.
-
-    The outputs of a layer below have no blank lines.
-    """
-    cdef Py_ssize_t row, block = first // pairs.block
-    cdef const int32_t* neurons = neurons_of(pairs, block)
-    cdef int size = n_runs(pairs, block), n_steps = (n + 3) // 4, s, t, step, e
-    cdef int n_parts = (n_steps + 1) // 2, share = (layer.n_in + n_parts - 1) // n_parts
-    cdef int32_t j
-    cdef const float* w[4]
-    cdef const float* x[4]
-    cdef float start[4]
-    cdef float scores[16]
-    for s in range(0, size, 4):
-        for t in range(4):
-            # Beyond the last neuron, or row: the last again.
-            j = neurons[min(s + t, size - 1)]
-            w[t] = layer.W + j * layer.stride
-            start[t] = layer.b[j]
-        for step in range(n_steps):
-            row = first + 4 * step
-            for e in range(4):
-                x[e] = inputs.values + inputs.start[min(row + e, first + n - 1)]
-            if step % 2 == 0:  # the next four's weights, a part at a time
-                for t in range(4):
-                    j = neurons[min(s + 4 + t, size - 1)]
-                    lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 2, share,
-                                 layer.n_in)
-            lsh_dot16(w, x, layer.n_in, start, scores)
-            for e in range(<int> min(4, first + n - row)):
-                for t in range(min(4, size - s)):
-                    out.values[out.start[row + e] + s + t] = scores[4 * e + t]
-
-
-cdef void backward_shared(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
-                          const RowsView* below, float* out, Py_ssize_t first,
-                          int n) noexcept nogil:
-    """The sums of `backward` where all rows hold the same neurons and are dense below."""
-    cdef Py_ssize_t row, at, last = first + n - 1, block = first // pairs.block
-    cdef int t
-    cdef const float* d[4]
-    cdef float* to[4]
-    for row in range(first, first + n, 4):
-        for t in range(4):
-            # Beyond the last row: the last again.
-            at = min(row + t, last)
-            d[t] = deltas.values + deltas.start[at]
-            to[t] = out + below.start[at]
-        lsh_combine(d, 1, neurons_of(pairs, block), n_runs(pairs, block), layer.W, layer.stride,
-                    layer.n_in, to)
-
-
 cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView* out,
                   const Pairs* pairs, Py_ssize_t first, int n, Scratch* scratch) noexcept nogil:
     """Pre-activations of the rows [first, first + n)."""
@@ -200,9 +140,6 @@ cdef void forward(const LayerView* layer, const RowsView* inputs, const RowsView
     if layer.by_input:
         for row in range(first, first + n):
             forward_by_input(layer, row_at(inputs, row), out.values + out.start[row])
-        return
-    if is_shared(pairs) and inputs.indices == NULL:
-        forward_shared(layer, inputs, out, pairs, first, n)
         return
     for r in range(n_runs(pairs, block)):
         run = run_at(pairs, block, n, r)
@@ -235,9 +172,9 @@ cdef void activate_block(const LayerView* layer, const RowsView* out, Py_ssize_t
 
 
 cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* pairs,
-                   const RowsView* below, float* out, Activation activation,
-                   const unsigned char* settled, Py_ssize_t first, int n) noexcept nogil:
-    """out[k] = sum_j delta_j w_jk, times the slope of the layer below, over each row's entries.
+                   const RowsView* below, float* out, const unsigned char* settled,
+                   Py_ssize_t first, int n) noexcept nogil:
+    """out[k] = sum_j delta_j w_jk, over each row's entries.
 
     below : outputs of the layer below, whose places `out` shares. settled : rows to pass over.
     """
@@ -248,10 +185,6 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
     cdef float d
     cdef const float* w
     cdef const float* coming
-    if is_shared(pairs) and below.indices == NULL:
-        backward_shared(layer, deltas, pairs, below, out, first, n)
-        apply_slope(below, out, activation, settled, first, n)
-        return
     for row in range(first, first + n):
         if not settled[row]:
             memset(out + below.start[row], 0, below.length[row] * sizeof(float))
@@ -271,7 +204,6 @@ cdef void backward(const LayerView* layer, const RowsView* deltas, const Pairs* 
                 lsh_axpy(out + at, d, w, below.length[row])
             else:
                 lsh_gather_axpy(out + at, d, w, below.indices + at, below.length[row])
-    apply_slope(below, out, activation, settled, first, n)
 
 
 cdef void apply_slope(const RowsView* below, float* out, Activation activation,

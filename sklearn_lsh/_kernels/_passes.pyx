@@ -9,14 +9,15 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from sklearn_lsh._kernels._linear cimport activate_block, backward, forward
+from sklearn_lsh._kernels._linear cimport activate_block, apply_slope, backward, forward
 from sklearn_lsh._kernels._loss cimport SOFTMAX, loss_row
-from sklearn_lsh._kernels._pairs cimport group
+from sklearn_lsh._kernels._pairs cimport group, n_runs, neurons_of
 from sklearn_lsh._kernels._select cimport hold_shared, keep_strongest, list_labels, select
 from sklearn_lsh._kernels._views cimport (
-    LINE, SHARED, LayerView, Row, RowsView, Scratch, data, floats, layer_view, n_stored, pairs_view,
-    place_of, row_at, rows_view, scratch_views,
+    LINE, SHARED, LayerView, Row, RowsView, Scratch, Whole, data, floats, layer_view, n_stored,
+    pairs_view, place_of, row_at, rows_view, scratch_views, whole_view,
 )
+from sklearn_lsh._kernels._whole cimport backward_whole, forward_whole, pick, spread
 
 
 cdef extern from "products.h" nogil:
@@ -34,6 +35,14 @@ def simd():
     return "avx512" if lsh_avx512 else "avx2" if lsh_avx2 else "baseline"
 
 
+cdef int take(Net* net, inputs, workspace) except -1:
+    """Have the network look at other rows."""
+    net.x = rows_view(inputs)
+    net.inputs = rows_view(workspace.hold(inputs))
+    net.wholes[0] = whole_view(workspace.wholes[0])
+    return 0
+
+
 cdef int net_view(Net* net, layers, inputs, workspace) except -1:
     cdef int depth
     net.n_layers = len(layers)
@@ -43,10 +52,12 @@ cdef int net_view(Net* net, layers, inputs, workspace) except -1:
     net.inputs = rows_view(workspace.hold(inputs))
     net.settled_below = 0
     net.settled = <unsigned char*> data(workspace.settled, b"u", 1)
+    net.everyone = <int32_t*> data(workspace.everyone, b"i", 4)
     for depth in range(net.n_layers):
         net.layers[depth] = layer_view(layers[depth])
         net.outputs[depth] = rows_view(workspace.outputs[depth])
         net.pairs[depth] = pairs_view(workspace.pairs[depth])
+        net.wholes[depth] = whole_view(workspace.wholes[depth])
         if workspace.deltas:
             net.deltas[depth] = rows_view(workspace.deltas[depth])
     return 0
@@ -70,6 +81,18 @@ cdef void load(const Net* net, Py_ssize_t i, Py_ssize_t room) noexcept nogil:
         memcpy(values, row.values, n_stored(&row) * sizeof(float))
         memcpy(lines, row.lines, row.n_lines * sizeof(int32_t))
         inputs.n_lines[room] = row.n_lines
+
+
+cdef Held held_at(const Net* net, int depth, Py_ssize_t row) noexcept nogil:
+    """The neurons that a row holds, of layers as whole matrices."""
+    cdef Held held
+    cdef const Pairs* pairs = &net.pairs[depth]
+    held.neurons = net.everyone
+    held.n = net.layers[depth].n_out
+    if net.layers[depth].selector.kind == SHARED:
+        held.neurons = neurons_of(pairs, row // pairs.block)
+        held.n = n_runs(pairs, row // pairs.block)
+    return held
 
 
 cdef int list_shared(const Net* net, Py_ssize_t i, Py_ssize_t n,
@@ -101,6 +124,28 @@ cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, cons
     lsh_unflush(mode)
 
 
+cdef int64_t n_used(const Net* net, int depth, Py_ssize_t first, int n, bint is_whole,
+                    const unsigned char* left_out) noexcept nogil:
+    """Weights of a layer that rows are multiplied with, as whole matrices or by lists.
+
+    left_out : rows that are not, or NULL.
+    """
+    cdef const LayerView* layer = &net.layers[depth]
+    cdef const RowsView* out = &net.outputs[depth]
+    cdef Py_ssize_t row
+    cdef Row x
+    cdef int64_t used = 0
+    for row in range(first, first + n):
+        if left_out != NULL and left_out[row]:
+            continue
+        x = row_at(&net.outputs[depth - 1] if depth else &net.inputs, row)
+        if is_whole and layer.selector.kind != SHARED:
+            used += <int64_t> layer.n_in * layer.n_out
+        else:
+            used += <int64_t> n_stored(&x) * out.length[row]
+    return used
+
+
 cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratch,
                         int64_t* counts) noexcept nogil:
     """Outputs of the rows [first, first + n) of every layer; adds to counts.
@@ -108,23 +153,38 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
     Layer by layer, so that what scores a layer stays in the cache for all rows.
     """
     cdef int depth
-    cdef Py_ssize_t row
-    cdef Row x
+    cdef int64_t used, kept
+    cdef const LayerView* layer
+    cdef const Whole* whole
     cdef const RowsView* out
     cdef const RowsView* inputs = &net.inputs
+    cdef bint is_list, is_whole
     for depth in range(net.n_layers):
+        layer = &net.layers[depth]
+        whole = &net.wholes[depth]
         out = &net.outputs[depth]
-        if out.indices != NULL and net.layers[depth].selector.kind != SHARED:
-            select(&net.layers[depth], inputs, out, first, n, scratch, counts + COUNTS * depth + 1)
-        group(&net.pairs[depth], out, NULL, first, n, scratch)
-        forward(&net.layers[depth], inputs, out, &net.pairs[depth], first, n, scratch)
-        if net.layers[depth].selector.n_shortlisted > net.layers[depth].selector.n_active:
-            keep_strongest(&net.layers[depth].selector, inputs, out, first, n, scratch,
-                           counts + COUNTS * depth + 3)
-        activate_block(&net.layers[depth], out, first, n)
-        for row in range(first, first + n):
-            x = row_at(inputs, row)
-            counts[COUNTS * depth] += <int64_t> n_stored(&x) * out.length[row]
+        is_list = out.indices != NULL and layer.selector.kind != SHARED
+        is_whole = whole.z.values != NULL
+        if is_whole:
+            if not is_list:
+                group(&net.pairs[depth], out, NULL, first, n, scratch)
+            if whole.x.values != inputs.values:
+                spread(inputs, &whole.x, first, n)
+            forward_whole(layer, whole, held_at(net, depth, first), first, n)
+        if is_list:
+            select(layer, inputs, &whole.z, out, first, n, scratch, counts + COUNTS * depth + 1)
+        if is_whole and is_list:
+            pick(&whole.z, out, first, n)
+        elif not is_whole:
+            group(&net.pairs[depth], out, NULL, first, n, scratch)
+            forward(layer, inputs, out, &net.pairs[depth], first, n, scratch)
+        used = n_used(net, depth, first, n, is_whole, NULL)
+        if layer.selector.n_shortlisted > layer.selector.n_active:
+            keep_strongest(&layer.selector, out, first, n, scratch)
+        activate_block(layer, out, first, n)
+        kept = n_used(net, depth, first, n, is_whole, NULL)
+        counts[COUNTS * depth] += kept
+        counts[COUNTS * depth + 3] += used - kept
         inputs = out
 
 
@@ -145,8 +205,10 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
     cdef int depth = net.n_layers - 1, e, s
     cdef const RowsView* out = &net.outputs[depth]
     cdef const RowsView* below
-    cdef Row x, labels = row_at(out, first)
+    cdef const Whole* whole
+    cdef Row labels = row_at(out, first)
     cdef int64_t at
+    cdef bint is_whole
     cdef bint corrects = net.layers[depth].selector.kind == SHARED and net.loss.kind == SOFTMAX
     if corrects:
         for s in range(labels.length):  # those of every row
@@ -162,17 +224,24 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
             net.deltas[depth].values + at, out.length[first + e], net.settled_below)
     for depth in range(net.n_layers - 1, -1, -1):
         below = &net.outputs[depth - 1] if depth else &net.inputs
-        for e in range(n):
-            if not net.settled[first + e]:
-                x = row_at(below, first + e)
-                counts[COUNTS * depth + 4] += (
-                    <int64_t> n_stored(&x) * net.outputs[depth].length[first + e])
-        # Active sets, of rows to learn from: not what `forward` took.
-        group(&net.pairs[depth], &net.outputs[depth], net.settled, first, n, scratch)
-        if depth:
+        whole = &net.wholes[depth]
+        is_whole = whole.d.values != NULL
+        counts[COUNTS * depth + 4] += n_used(net, depth, first, n, is_whole, net.settled)
+        if not is_whole:
+            # Active sets, of rows to learn from: not what `forward` took.
+            group(&net.pairs[depth], &net.outputs[depth], net.settled, first, n, scratch)
+        elif whole.d.values != net.deltas[depth].values:
+            spread(&net.deltas[depth], &whole.d, first, n)
+        if depth == 0:
+            break
+        if is_whole:
+            backward_whole(&net.layers[depth], whole, held_at(net, depth, first), below,
+                           net.deltas[depth - 1].values, first, n, scratch)
+        else:
             backward(&net.layers[depth], &net.deltas[depth], &net.pairs[depth], below,
-                     net.deltas[depth - 1].values, net.layers[depth - 1].activation, net.settled,
-                     first, n)
+                     net.deltas[depth - 1].values, net.settled, first, n)
+        apply_slope(below, net.deltas[depth - 1].values, net.layers[depth - 1].activation,
+                    net.settled, first, n)
 
 
 cdef void correct(float* scores, Row shared, Row own, const float* log_chances) noexcept nogil:
@@ -241,8 +310,7 @@ cdef class Plan:
         result = np.empty((len(inputs), self.n_outputs), dtype=np.float32)
         values = floats(result)
         try:
-            self.net.x = rows_view(inputs)
-            self.net.inputs = rows_view(self.workspace.hold(inputs))
+            take(&self.net, inputs, self.workspace)
             with nogil:
                 pass_batch(&self.net, 0, self.net.x.n, 1, self.scratch, counts, NULL)
                 for i in range(self.net.x.n):

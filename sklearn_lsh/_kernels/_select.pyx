@@ -177,6 +177,7 @@ cdef void draw_keys(const LayerView* layer, Row x, uint64_t place, float* keys) 
     """Keys whose largest are a random set: u^(1/p), or its logarithm.
 
     By the batch, the row and its place: equal rows of a batch have sets of their own.
+    keys : pre-activations, where the selector is adaptive.
     """
     cdef const SelectorView* selector = &layer.selector
     cdef uint64_t seed = (selector.draw * <uint64_t> 0xD1342543DE82EF95 + number_of(&x)
@@ -186,7 +187,6 @@ cdef void draw_keys(const LayerView* layer, Row x, uint64_t place, float* keys) 
         for j in range(selector.n_out):
             keys[j] = uniform(seed, j)
         return
-    preactivations(layer, x, NULL, selector.n_out, keys)
     for j in range(selector.n_out):
         # Larger pre-activations would overflow, and their neurons are kept as it is.
         keys[j] = logf(uniform(seed, j)) * (1 + expf(min(-keys[j], <float> 60)))
@@ -221,15 +221,22 @@ cdef void hold_shared(const RowsView* out, Py_ssize_t first, int n, const int32_
         memcpy(out.indices + out.start[row], shared, n_shared * sizeof(int32_t))
 
 
-cdef int keep_best(const LayerView* layer, Row x, uint64_t place, float* query, float* scores,
-                   Scratch* scratch, int32_t* active, int64_t* counts) noexcept nogil:
-    """Write one row's sorted shortlist from its scores, or its query; return its size."""
+cdef int keep_best(const LayerView* layer, Row x, const float* z, uint64_t place, float* query,
+                   float* scores, Scratch* scratch, int32_t* active,
+                   int64_t* counts) noexcept nogil:
+    """Write one row's sorted shortlist from its scores, or its query; return its size.
+
+    z : its pre-activations, if they are known.
+    """
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_shortlisted, s, count
     cdef int32_t* chosen = scratch.positions
-    if selector.kind == TOPK:
-        preactivations(layer, x, NULL, n, scores)
-    elif selector.kind == SAMPLED:
+    if selector.kind == TOPK or selector.adaptive:
+        if z != NULL:
+            memcpy(scores, z, n * sizeof(float))
+        else:
+            preactivations(layer, x, NULL, n, scores)
+    if selector.kind == SAMPLED:
         draw_keys(layer, x, place, scores)
     elif selector.kind == TABLES:
         n = candidates(selector, query, scratch, scratch.ids)
@@ -247,10 +254,12 @@ cdef int keep_best(const LayerView* layer, Row x, uint64_t place, float* query, 
     return lsh_list_bits(scratch.seen, (selector.n_out + 63) >> 6, active)
 
 
-cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* out,
-                 Py_ssize_t first, int n, Scratch* scratch, int64_t* counts) noexcept nogil:
+cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* z,
+                 const RowsView* out, Py_ssize_t first, int n, Scratch* scratch,
+                 int64_t* counts) noexcept nogil:
     """Active sets of the rows [first, first + n), or what `keep_strongest` is to choose them from.
 
+    z : pre-activations of all neurons; without values: not known.
     Adds to counts: neurons that were scored, entries of the inputs that went into queries.
     """
     cdef const SelectorView* selector = &layer.selector
@@ -265,7 +274,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
         size = min(n - at, <int> TOGETHER)
         for e in range(size):
             x = row_at(inputs, first + at + e)
-            projected = n_stored(&x)
+            projected = n_stored(&x) if selector.rank or z.values == NULL else 0
             if selector.plane_start != NULL:
                 project_sparse(selector, x, scratch.queries + e * r, &projected)
             elif selector.directions != NULL:
@@ -291,19 +300,18 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
         for e in range(size):
             row = first + at + e
             out.length[row] = keep_best(
-                layer, row_at(inputs, row), row, scratch.queries + e * r,
+                layer, row_at(inputs, row), z.values + z.start[row] if z.values != NULL else NULL,
+                row, scratch.queries + e * r,
                 scratch.scores + e * scratch.stride, scratch, out.indices + out.start[row], counts)
 
 
-cdef void keep_strongest(const SelectorView* selector, const RowsView* inputs, const RowsView* out,
-                         Py_ssize_t first, int n, Scratch* scratch,
-                         int64_t* dropped) noexcept nogil:
+cdef void keep_strongest(const SelectorView* selector, const RowsView* out, Py_ssize_t first, int n,
+                         Scratch* scratch) noexcept nogil:
     """Leave of the shortlists of the rows [first, first + n) the active sets.
 
-    out : pre-activations. Adds the weights of those that are not kept.
+    out : pre-activations.
     """
     cdef Py_ssize_t row
-    cdef Row x
     cdef int s, t, size, count
     cdef int32_t* ids
     cdef float* z
@@ -321,5 +329,3 @@ cdef void keep_strongest(const SelectorView* selector, const RowsView* inputs, c
             ids[s] = ids[t]
             z[s] = z[t]
         out.length[row] = count
-        x = row_at(inputs, row)
-        dropped[0] += <int64_t> n_stored(&x) * (size - count)

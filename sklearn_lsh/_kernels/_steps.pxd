@@ -7,6 +7,11 @@ cdef extern from "updates.h" nogil:
     void lsh_prefetch_to_write(const float*, int, int, int, int)
 
 
+cdef struct Gradient:
+    double scale                        # 1 / sum of the batch's sample weights
+    double decay                        # alpha * scale
+
+
 cdef struct Weights:                    # a row of them, and of their state
     float* w
     float* s0

@@ -1,12 +1,8 @@
 from libc.stdint cimport int32_t, int64_t
 
 from sklearn_lsh._kernels._passes cimport Net
+from sklearn_lsh._kernels._steps cimport Gradient
 from sklearn_lsh._kernels._views cimport Scratch, StepView
-
-
-cdef struct Gradient:
-    double scale                        # 1 / sum of the batch's sample weights
-    double decay                        # alpha * scale
 
 
 cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ssize_t first,

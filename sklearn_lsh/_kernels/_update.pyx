@@ -6,28 +6,22 @@ that are settled, whose deltas are all next to nothing, take no part.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memset
 
-from sklearn_lsh._kernels._pairs cimport (
-    Run, is_shared, n_runs, neuron_at, neurons_of, run_at, run_from, slot,
-)
-from sklearn_lsh._kernels._passes cimport MAX_LAYERS, Net
+from sklearn_lsh._kernels._pairs cimport Run, n_runs, neuron_at, run_at, run_from, slot
+from sklearn_lsh._kernels._passes cimport MAX_LAYERS, Net, held_at
 from sklearn_lsh._kernels._steps cimport (
-    Weights, biases_of, prefetch_share, step_entries, step_row, weights_of,
+    Gradient, Weights, biases_of, step_entries, step_row, weights_of,
 )
 from sklearn_lsh._kernels._views cimport (
-    LINE, LayerView, Pairs, Row, RowsView, Scratch, StepView, column_at, n_stored, row_at,
+    LayerView, Pairs, Row, RowsView, Scratch, StepView, column_at, n_stored, row_at,
 )
+from sklearn_lsh._kernels._whole cimport update_whole
 
 
 cdef extern from "updates.h" nogil:
     void lsh_detect()
     unsigned lsh_flush()
     void lsh_unflush(unsigned)
-    void lsh_four(float, const float*, float*, float*)
-
-cdef extern from "matrices.h" nogil:
-    void lsh_combine(const float**, int, const int32_t*, int, const float*, int64_t, int, float**)
 
 lsh_detect()
 
@@ -183,68 +177,6 @@ cdef int64_t update_neurons(const LayerView* layer, int32_t begin, int32_t end,
     return touched
 
 
-cdef int64_t update_shared(const LayerView* layer, int part, int n_parts, const RowsView* deltas,
-                           const RowsView* x, const Pairs* pairs, const unsigned char* settled,
-                           Py_ssize_t first, Py_ssize_t n, const double* weights,
-                           const StepView* step, Gradient gradient,
-                           Scratch* scratch) noexcept nogil:
-    """As `update_neurons`, of one set of neurons that all rows hold, and dense rows below.
-
-    Four neurons at a time; sums in single precision, rows in order.
-    """
-    cdef Py_ssize_t block = first // pairs.block, e
-    cdef const int32_t* neurons = neurons_of(pairs, block)
-    cdef int64_t size = n_runs(pairs, block)
-    cdef int begin = <int> (size * part // n_parts), end = <int> (size * (part + 1) // n_parts)
-    cdef int s, t, p, n_pairs = 0, n_in = layer.n_in, n_asks, share
-    cdef int64_t stride = x.start[first + 1] - x.start[first] if n > 1 else 0
-    cdef float* d = scratch.tile        # four deltas of every row
-    cdef const float* of_neuron[4]      # every fourth of these
-    cdef float* g[4]
-    cdef const float* of_row
-    cdef float last[4]
-    cdef float biases[4]
-    cdef float factor
-    cdef Weights target
-    for t in range(4):
-        of_neuron[t] = d + t
-        g[t] = scratch.packed + t * n_in
-    for e in range(n):
-        if not settled[first + e]:
-            scratch.examples[n_pairs] = <int32_t> e
-            n_pairs += 1
-    if n_pairs == 0:
-        return 0
-    n_asks = (n_pairs + 3) // 4
-    share = (n_in + n_asks - 1) // n_asks
-    for s in range(begin, end, 4):
-        memset(biases, 0, sizeof(biases))
-        for p in range(n_pairs):
-            if p % 4 == 0:  # the four's weights, a part at a time
-                for t in range(4):
-                    prefetch_share(weights_of(layer, neurons[min(s + t, end - 1)]), p // 4, share,
-                                   n_in)
-            e = scratch.examples[p]
-            factor = <float> (gradient.scale * weights[e])
-            of_row = deltas.values + deltas.start[first + e] + s
-            if s + 4 > end:
-                for t in range(4):  # beyond the last neuron: the last again
-                    last[t] = of_row[min(t, end - 1 - s)]
-                of_row = last
-            lsh_four(factor, of_row, d + 4 * p, biases)
-        lsh_combine(of_neuron, 4, scratch.examples, n_pairs, x.values + x.start[first], stride,
-                    n_in, g)
-        for t in range(min(4, end - s)):
-            if not layer.changed[neurons[s + t]]:
-                layer.changed[neurons[s + t]] = 1
-            target = biases_of(layer, neurons[s + t], 1)
-            step_entries(target.w, target.s0, target.s1, biases + t, NULL, 0, 1, step, 0)
-            target = weights_of(layer, neurons[s + t])
-            step_entries(target.w, target.s0, target.s1, g[t], NULL, n_in // LINE, n_in, step,
-                         <float> gradient.decay)
-    return (end - begin) * <int64_t> n_in
-
-
 cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ssize_t first,
                          Py_ssize_t n, const double* weights, const StepView* step,
                          Gradient gradient, Scratch* scratch) noexcept nogil:
@@ -256,9 +188,9 @@ cdef int64_t update_part(const Net* net, int depth, int part, int n_parts, Py_ss
     if layer.by_input:
         touched = update_inputs(layer, &net.deltas[depth], x, net.settled, part, n_parts, first, n,
                                 weights, step, gradient, scratch)
-    elif is_shared(&net.pairs[depth]) and x.indices == NULL:
-        touched = update_shared(layer, part, n_parts, &net.deltas[depth], x, &net.pairs[depth],
-                                net.settled, first, n, weights, step, gradient, scratch)
+    elif net.wholes[depth].d.values != NULL:
+        touched = update_whole(layer, &net.wholes[depth], held_at(net, depth, first), part,
+                               n_parts, net.settled, first, n, weights, step, gradient, scratch)
     else:
         touched = update_neurons(layer, <int32_t> (n_out * part // n_parts),
                                  <int32_t> (n_out * (part + 1) // n_parts), &net.deltas[depth], x,

@@ -101,6 +101,12 @@ cdef struct Pairs:                      # (neuron, row) pairs of a layer's outpu
     int32_t* slots                      # (n_rows * room) place of the neuron in its row
 
 
+cdef struct Whole:                      # a layer as matrices; views of no values: not so
+    RowsView x                          # all inputs of every row
+    RowsView z                          # pre-activations of all that a row may hold
+    RowsView d                          # their deltas
+
+
 cdef struct StepView:
     OptimizerKind kind
     float rate
@@ -139,7 +145,8 @@ cdef struct Scratch:                    # one thread's share of a Workspace
     double* deltas
     double* sums                        # (max n_in,) -0.0 between uses
     float* packed                       # (4, max n_in) of a neuron; or an input's non-zero values
-    float* tile                         # (4, n_rows) deltas of neurons of one set
+    float* tile                         # (4, n_rows) deltas of four neurons
+    float* wide                         # (block, max n_in) deltas of all inputs
 
 
 cdef void* data(array, char kind, int size) except? NULL
@@ -147,6 +154,7 @@ cdef float* floats(array) except? NULL
 cdef RowsView rows_view(rows) except *
 cdef LayerView layer_view(layer) except *
 cdef Pairs pairs_view(pairs) except *
+cdef Whole whole_view(whole) except *
 cdef StepView step_view(step) except *
 cdef Scratch* scratch_views(workspace) except NULL
 

@@ -1,6 +1,7 @@
 """From the Python nouns to C structs: the one place where pointers are taken."""
 cimport numpy as cnp
 from libc.float cimport FLT_MIN
+from libc.string cimport memset
 
 import numpy as np
 
@@ -135,6 +136,17 @@ cdef Pairs pairs_view(pairs) except *:
     return view
 
 
+cdef Whole whole_view(whole) except *:
+    cdef Whole view
+    memset(&view, 0, sizeof(view))
+    if whole.x is not None:
+        view.x = rows_view(whole.x)
+        view.z = rows_view(whole.z)
+        if whole.d is not None:
+            view.d = rows_view(whole.d)
+    return view
+
+
 cdef Scratch* scratch_views(workspace) except NULL:
     """One a thread; made once for a workspace, which keeps them."""
     cdef Scratch* views
@@ -179,4 +191,5 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     view.entry_values = floats(workspace.entry_values[thread])
     view.packed = floats(workspace.packed[thread])
     view.tile = floats(workspace.tile[thread])
+    view.wide = floats(workspace.wide[thread])
     return view

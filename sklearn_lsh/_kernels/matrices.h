@@ -74,6 +74,22 @@ static inline void lsh_dot16 LSH_DOT16 {
             for (int t = 0; t < 4; t++) out[4 * e + t] += w[t][k] * x[e][k];
 }
 
+/* The same of one row, to the same bits: out[t] = start[t] + <w[t], x> */
+LSH_KERNEL(lsh_dot4x1,
+    (const float *const *w, const float *x, int n, const float *LSH_RESTRICT start,
+     float *LSH_RESTRICT out),
+    (w, x, n, start, out), {
+    lsh_f8 sum[4] = {0};
+    for (int k = 0; k < LSH_TAIL(n); k += 8) {
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++) LSH_ADD8V(sum[t], w[t] + k, x + k);
+    }
+    LSH_UNROLL
+    for (int t = 0; t < 4; t++) out[t] = start[t] + LSH_SUM8(sum[t]);
+    for (int k = LSH_TAIL(n); k < n; k++)
+        for (int t = 0; t < 4; t++) out[t] += w[t][k] * x[k];
+})
+
 /* So many columns of `lsh_combine` at a time, from registers. */
 #define LSH_COMBINE(vector)                                                                       \
     for (const int lanes = sizeof(vector) / sizeof(float); c + 2 * lanes <= n; c += 2 * lanes) {  \

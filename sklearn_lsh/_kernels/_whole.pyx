@@ -1,0 +1,202 @@
+"""Layers as products of whole matrices: rows with all inputs times neurons that all rows hold.
+
+Where a row uses a good part of the weights, a product of matrices takes less time over all of them
+than index lists over that part. Inputs and deltas that are lists are spread out, zeros between
+them; of all pre-activations each row picks its own. No bit depends on what is computed together.
+"""
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy, memset
+
+from sklearn_lsh._kernels._steps cimport (
+    Gradient, Weights, biases_of, prefetch_share, step_entries, weights_of,
+)
+from sklearn_lsh._kernels._views cimport (
+    LINE, LayerView, Row, RowsView, Scratch, StepView, Whole, row_at,
+)
+
+
+cdef extern from "matrices.h" nogil:
+    void lsh_detect()
+    void lsh_dot16(const float**, const float**, int, const float*, float*)
+    void lsh_dot4x1(const float**, const float*, int, const float*, float*)
+    void lsh_combine(const float**, int, const int32_t*, int, const float*, int64_t, int, float**)
+
+cdef extern from "products.h" nogil:
+    void lsh_prefetch(const float*, int, int, int, int)
+
+cdef extern from "updates.h" nogil:
+    void lsh_four(float, const float*, float*, float*)
+
+lsh_detect()
+
+cdef enum:
+    COLUMNS = 32                        # of weights, which stay in the cache for all rows
+
+
+cdef void spread(const RowsView* rows, const RowsView* whole, Py_ssize_t first,
+                 int n) noexcept nogil:
+    """Give the rows [first, first + n) of `whole` every column of `rows`."""
+    cdef Py_ssize_t row
+    cdef int32_t k, tail
+    cdef float* to
+    cdef Row x
+    for row in range(first, first + n):
+        x = row_at(rows, row)
+        to = whole.values + whole.start[row]
+        memset(to, 0, whole.length[row] * sizeof(float))
+        if x.indices != NULL:
+            for k in range(x.length):
+                to[x.indices[k]] = x.values[k]
+            continue
+        for k in range(x.n_lines):
+            memcpy(to + x.lines[k], x.values + LINE * k, LINE * sizeof(float))
+        tail = x.length % LINE
+        memcpy(to + x.length - tail, x.values + LINE * x.n_lines, tail * sizeof(float))
+
+
+cdef void pick(const RowsView* whole, const RowsView* rows, Py_ssize_t first, int n) noexcept nogil:
+    """Give the rows [first, first + n) their columns of `whole`."""
+    cdef Py_ssize_t row
+    cdef int32_t s
+    cdef const float* source
+    cdef float* to
+    cdef Row held
+    for row in range(first, first + n):
+        held = row_at(rows, row)
+        to = rows.values + rows.start[row]
+        source = whole.values + whole.start[row]
+        for s in range(held.length):
+            to[s] = source[held.indices[s]]
+
+
+cdef void forward_whole(const LayerView* layer, const Whole* whole, Held held, Py_ssize_t first,
+                        int n) noexcept nogil:
+    """Pre-activations of the rows [first, first + n), four by four at a time, in whole.z."""
+    cdef const RowsView* inputs = &whole.x
+    cdef const RowsView* out = &whole.z
+    cdef Py_ssize_t row
+    cdef int n_steps = (n + 3) // 4, s, t, step, e
+    cdef int n_parts = (n_steps + 1) // 2, share = (layer.n_in + n_parts - 1) // n_parts
+    cdef int32_t j
+    cdef const float* w[4]
+    cdef const float* x[4]
+    cdef float start[4]
+    cdef float scores[16]
+    for s in range(0, held.n, 4):
+        for t in range(4):
+            # Beyond the last neuron: the last again.
+            j = held.neurons[min(s + t, held.n - 1)]
+            w[t] = layer.W + j * layer.stride
+            start[t] = layer.b[j]
+        for step in range(n_steps):
+            row = first + 4 * step
+            if step % 2 == 0:  # the next four's weights, a part at a time
+                for t in range(4):
+                    j = held.neurons[min(s + 4 + t, held.n - 1)]
+                    lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 2, share,
+                                 layer.n_in)
+            if 4 * step + 4 <= n:
+                for e in range(4):
+                    x[e] = inputs.values + inputs.start[row + e]
+                lsh_dot16(w, x, layer.n_in, start, scores)
+            else:
+                for e in range(n - 4 * step):
+                    lsh_dot4x1(w, inputs.values + inputs.start[row + e], layer.n_in, start,
+                               scores + 4 * e)
+            for e in range(min(4, n - 4 * step)):
+                for t in range(min(4, held.n - s)):
+                    out.values[out.start[row + e] + s + t] = scores[4 * e + t]
+
+
+cdef void backward_whole(const LayerView* layer, const Whole* whole, Held held,
+                         const RowsView* below, float* out, Py_ssize_t first, int n,
+                         Scratch* scratch) noexcept nogil:
+    """out[k] = sum_j delta_j w_jk, over each row's entries.
+
+    below : outputs of the layer below, whose places `out` shares.
+    """
+    cdef const RowsView* deltas = &whole.d
+    cdef Py_ssize_t row, at, last = first + n - 1
+    cdef int t, c, panel
+    cdef int32_t s
+    cdef Row x
+    cdef const float* d[4]
+    cdef float* to[4]
+    for panel in range((layer.n_in + COLUMNS - 1) // COLUMNS):
+        c = panel * COLUMNS
+        for row in range(first, first + n, 4):
+            for t in range(4):
+                # Beyond the last row: the last again.
+                at = min(row + t, last)
+                d[t] = deltas.values + deltas.start[at]
+                to[t] = (out + below.start[at] if below.indices == NULL
+                         else scratch.wide + (at - first) * layer.n_in) + c
+            lsh_combine(d, 1, held.neurons, held.n, layer.W + c, layer.stride,
+                        min(<int> COLUMNS, layer.n_in - c), to)
+    if below.indices == NULL:
+        return
+    for row in range(first, first + n):
+        x = row_at(below, row)
+        for s in range(x.length):
+            out[below.start[row] + s] = scratch.wide[(row - first) * layer.n_in + x.indices[s]]
+
+
+cdef int64_t update_whole(const LayerView* layer, const Whole* whole, Held held, int part,
+                          int n_parts, const unsigned char* settled, Py_ssize_t first,
+                          Py_ssize_t n, const double* weights, const StepView* step,
+                          Gradient gradient, Scratch* scratch) noexcept nogil:
+    """Step one part of the neurons on the rows [first, first + n); returns the entries touched.
+
+    Four neurons at a time, all of their weights; sums in single precision, rows in order.
+    """
+    cdef const RowsView* deltas = &whole.d
+    cdef const RowsView* x = &whole.x
+    cdef int begin = <int> (<int64_t> held.n * part // n_parts)
+    cdef int end = <int> (<int64_t> held.n * (part + 1) // n_parts)
+    cdef int s, t, p, n_pairs = 0, n_in = layer.n_in, n_asks, share
+    cdef int64_t e, stride = x.start[first + 1] - x.start[first] if n > 1 else 0
+    cdef float* d = scratch.tile        # four deltas of every row
+    cdef const float* of_neuron[4]      # every fourth of these
+    cdef float* g[4]
+    cdef const float* of_row
+    cdef float last[4]
+    cdef float biases[4]
+    cdef float factor
+    cdef Weights target
+    for t in range(4):
+        of_neuron[t] = d + t
+        g[t] = scratch.packed + t * n_in
+    for e in range(n):
+        if not settled[first + e]:
+            scratch.examples[n_pairs] = <int32_t> e
+            n_pairs += 1
+    if n_pairs == 0:
+        return 0
+    n_asks = (n_pairs + 3) // 4
+    share = (n_in + n_asks - 1) // n_asks
+    for s in range(begin, end, 4):
+        memset(biases, 0, sizeof(biases))
+        for p in range(n_pairs):
+            if p % 4 == 0:  # the four's weights, a part at a time
+                for t in range(4):
+                    prefetch_share(weights_of(layer, held.neurons[min(s + t, end - 1)]), p // 4,
+                                   share, n_in)
+            e = scratch.examples[p]
+            factor = <float> (gradient.scale * weights[e])
+            of_row = deltas.values + deltas.start[first + e] + s
+            if s + 4 > end:
+                for t in range(4):  # beyond the last neuron: the last again
+                    last[t] = of_row[min(t, end - 1 - s)]
+                of_row = last
+            lsh_four(factor, of_row, d + 4 * p, biases)
+        lsh_combine(of_neuron, 4, scratch.examples, n_pairs, x.values + x.start[first], stride,
+                    n_in, g)
+        for t in range(min(4, end - s)):
+            if not layer.changed[held.neurons[s + t]]:
+                layer.changed[held.neurons[s + t]] = 1
+            target = biases_of(layer, held.neurons[s + t], 1)
+            step_entries(target.w, target.s0, target.s1, biases + t, NULL, 0, 1, step, 0)
+            target = weights_of(layer, held.neurons[s + t])
+            step_entries(target.w, target.s0, target.s1, g[t], NULL, n_in // LINE, n_in, step,
+                         <float> gradient.decay)
+    return (end - begin) * <int64_t> n_in

@@ -1,0 +1,108 @@
+"""Layers as products of whole matrices: what lists would give, at any size."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from cases import assert_same_parameters, small
+from contracts import KINDS, inputs_like, make_layer, ready, select
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklearn_lsh import _workspace
+from sklearn_lsh._kernels import _passes
+from sklearn_lsh._rows import Rows
+from sklearn_lsh._workspace import Sizes, Workspace, through_matrices
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def outputs(layers, X, n_threads=1):
+    inputs = Rows.from_matrix(X)
+    workspace = Workspace(layers, len(inputs), n_threads, training=False)
+    _passes.run(layers, inputs, workspace)
+    return workspace.outputs[-1].take(slice(0, len(inputs))).to_matrix()
+
+
+def by_lists(monkeypatch):
+    monkeypatch.setattr(_workspace, "SMALL", 10**6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    n_in=st.integers(64, 200), n_out=st.integers(64, 150), n_rows=st.integers(1, 9),
+    n_threads=st.integers(1, 2), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_products_at_any_size(n_in, n_out, n_rows, n_threads, seed):
+    layer = make_layer("dense", n_in, n_out, seed=seed, activation="identity")
+    assert through_matrices([Sizes.of(layer)], 0) == (True, True)
+    X = np.random.default_rng(seed).normal(size=(n_rows, n_in)).astype(np.float32)
+    X[:, 8:24] = 0
+    out = outputs([layer], X, n_threads)
+    exact = X.astype(float) @ layer.W.T.astype(float) + layer.b
+    np.testing.assert_allclose(out, exact, rtol=1e-5, atol=1e-5)
+    for i in range(n_rows):
+        np.testing.assert_array_equal(outputs([layer], X[i : i + 1]), out[i : i + 1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_active_sets_are_those_of_lists(kind, monkeypatch):
+    def active():
+        layer = make_layer(kind, n_in=72, n_out=150, n_active=60)
+        X = inputs_like(layer)
+        return select(ready(layer, X), X), outputs([layer], X)
+
+    whole, out = active()
+    by_lists(monkeypatch)
+    lists, expected = active()
+    for a, b in zip(whole, lists, strict=True):
+        np.testing.assert_array_equal(a, b)
+    if sp.issparse(out):
+        out, expected = out.toarray(), expected.toarray()
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-4)
+
+
+SELECTORS = ["dense", "topk", "sketch", "lsh", "dropout", "adaptive_dropout"]
+X = np.random.default_rng(0).normal(size=(333, 70))
+Y = (X[:, :5] @ np.random.default_rng(1).normal(size=(5, 4))).argmax(axis=1)
+
+
+@pytest.mark.parametrize("to_input", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("density", [0.1, 0.2, 0.5])
+@pytest.mark.parametrize("selector", SELECTORS)
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
+def test_training_follows_lists(selector, density, to_input, solver, monkeypatch):
+    """SGD to rounding; others step weights of no gradient too. Same bits at any thread count."""
+    model = small(
+        hidden_layer_sizes=(80, 130), selector=selector, density=density, solver=solver,
+        max_iter=3, batch_size=111, sketch_size=12, n_candidates=120, alpha=0.0, momentum=0.0,
+    )  # fmt: skip
+    X_ = to_input(X)
+    one, two = (model.set_params(n_threads=n).fit(X_, Y).coefs_ for n in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    score = model.score(X_, Y)
+    by_lists(monkeypatch)
+    model.fit(X_, Y)
+    assert abs(model.score(X_, Y) - score) < 0.1
+    if solver == "sgd" and "dropout" not in selector:  # these draw by the bits of their inputs
+        for a, b in zip(one, model.coefs_, strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 3, 50])
+def test_small_batches_and_one_asynchronous_thread(batch_size, asynchronous):
+    model = small(
+        hidden_layer_sizes=(80, 130), selector="topk", density=0.5, max_iter=1,
+        batch_size=batch_size, settled_tol=0.0,
+    ).fit(X, Y)  # fmt: skip
+    other = small(**model.get_params() | {"asynchronous": asynchronous, "n_threads": 1})
+    assert_same_parameters(model, other.fit(X, Y))
+
+
+def test_few_rows_of_either_kind_in_turn():
+    """A plan for few rows serves dense rows and sparse ones; each like many rows of its kind."""
+    model = small(hidden_layer_sizes=(80, 130), selector="topk", density=0.5).fit(X, Y)
+    by_kind = {kind: model.decision_function(kind(X)) for kind in (np.asarray, sp.csr_array)}
+    for kind in (np.asarray, sp.csr_array, np.asarray):
+        np.testing.assert_array_equal(model.decision_function(kind(X[:3])), by_kind[kind][:3])
