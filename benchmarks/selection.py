@@ -35,7 +35,7 @@ INPUTS = {"784 dense": (784, 784, False), "128 dense": (128, 128, False),
           "50 of 1000": (1000, 50, True)}  # fmt: skip
 # Weights of a layer that are measured, at most, and products of an exact selection.
 MOST_WEIGHTS, MOST_PRODUCTS = 2**28, 2**26
-UNITS = ["STREAM", "GATHER", "SCORE", "PROBE", "CANDIDATE"]
+UNITS = ["STREAM", "GATHER", "MATRIX", "SCORE", "PROBE", "CANDIDATE"]
 
 
 def rows_like(n_in, n_entries, rng):
@@ -65,8 +65,11 @@ def units(name, selector, n_entries, sparse, n_ranked):
     """How often each unit cost is met for a row, selection and forward."""
     row = dict.fromkeys(UNITS, 0.0)
     used = "GATHER" if sparse else "STREAM"
-    row[used] += n_entries * selector.n_shortlisted
-    if name == "topk":
+    if name in ("dense", "topk") and not sparse:
+        row["MATRIX"] += selector.n_in * selector.n_out
+    else:
+        row[used] += n_entries * selector.n_shortlisted
+    if name == "topk" and sparse:
         row[used] += n_entries * selector.n_out
     if name == "sketch":
         row["SCORE"] += RANK * selector.n_out

@@ -117,7 +117,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
           them. A first layer over CSR data has none: the best approximations are kept.
         - 'auto': of 'dense', 'topk', 'sketch' and 'lsh' the one of least time times
           multiplications, by a model of both; its tables are k-means cells sized by the layer,
-          whatever `hash_function`, `n_hashes`, `n_tables`, `n_probes` and `mips` say.
+          whatever `hash_function`, `n_hashes`, `n_tables`, `n_probes` and `mips` say. Where a
+          fifth of the neurons or more is to be active, 'dense': lists of so many take longer.
         - 'dropout', 'adaptive_dropout': for comparison, random neurons in training, uniformly or
           the likelier, the larger their pre-activation [10]_; all of them at prediction, each times
           its chance of being kept.

@@ -9,12 +9,23 @@ product in a matrix multiplication.
 SCORE = 0.043  # neurons scored against a query, panel by panel, and the best kept
 STREAM = 0.094  # dot products and updates along dense rows
 GATHER = 0.54  # the same through index lists
+MATRIX = 0.02  # the same in products of whole matrices
 CANDIDATE = 19.0  # looking up, ranking and picking a candidate: a neuron
 PROBE = 33.0  # a bucket
+
+# Share of a layer's weights from which on products of whole matrices take less time: above dense
+# rows, and above lists, where all products are gathers (docs/performance.md).
+LARGE_SHARE = 1 / 5
+LARGE_SHARE_ABOVE_LISTS = 1 / 25
 
 # Of refreshing: rough guesses.
 SKETCH = 0.033  # coordinates of neurons
 FILE = 1.3  # tables built anew: a neuron in a table
+
+
+def is_large(share, above_lists):
+    """Whether a layer of which a row uses such a share of the weights is better used as a whole."""
+    return share >= (LARGE_SHARE_ABOVE_LISTS if above_lists else LARGE_SHARE)
 
 
 def per_entry(sparse):

@@ -1,6 +1,6 @@
 """The selector of a layer, by its public name or by what it costs."""
 
-from sklearn_lsh._costs import CANDIDATE, PROBE, SCORE, STREAM, per_entry
+from sklearn_lsh._costs import CANDIDATE, MATRIX, PROBE, SCORE, STREAM, is_large, per_entry
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._output_selector import FEWEST, OutputSelector
 from sklearn_lsh._selectors import (
@@ -79,10 +79,12 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, shortlisted, *, has
 
     A saving of one is worth the same share of the other. Refreshes are left out.
     """
-    if n_out <= NARROW:
+    reached = n_entries / n_in if sparse else 1
+    if n_out <= NARROW or is_large(reached * n_active / n_out, sparse):
         return "dense"
     # Forward, backward and update use a weight once each.
-    entry, every = per_entry(sparse), n_entries * n_out
+    entry = per_entry(sparse)
+    every, each = (n_entries * n_out, entry) if sparse else (n_in * n_out, MATRIX)
     active = 3 * n_entries * n_active
     # Of the shortlist, those that are not kept.
     dropped = n_entries * n_active * (shortlisted - 1)
@@ -96,8 +98,8 @@ def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, shortlisted, *, has
     }
     looking_up = n_tables * PROBE * n_probes + n_found * CANDIDATE
     times = {
-        "dense": entry * products["dense"],
-        "topk": entry * products["topk"],
+        "dense": each * products["dense"],
+        "topk": entry * active + each * every,
         "sketch": entry * (active + dropped) + STREAM * query + SCORE * n_out * rank,
         "lsh": entry * (active + dropped) + STREAM * (query + n_scores * rank) + looking_up,
     }

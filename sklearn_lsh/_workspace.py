@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_lsh._costs import is_large
 from sklearn_lsh._rows import Rows
 
 PANEL = 32  # these two as in _kernels/_views.pxd
@@ -15,10 +16,6 @@ BLOCK = 100
 MAX_BLOCKS_PER_THREAD = 4
 # Layers of fewer inputs or neurons are no matrices to speak of.
 SMALL = 64
-# Share of a layer's weights from which on products of whole matrices take less time: above dense
-# rows, and above lists, where all products are gathers (docs/performance.md).
-LARGE_SHARE = 1 / 5
-LARGE_SHARE_ABOVE_LISTS = 1 / 25
 
 
 class Sizes(NamedTuple):
@@ -107,9 +104,9 @@ def through_matrices(sizes, depth):
     if size.by_input or min(size.n_in, size.n_out) < SMALL:
         return False, False
     reached = below.n_active / below.n_out if depth else 1
-    large = LARGE_SHARE if reached == 1 else LARGE_SHARE_ABOVE_LISTS
     share = reached * size.n_active / size.n_out
-    return max(share, reached * size.scores_all) >= large, share >= large
+    down = is_large(share, reached < 1)
+    return down or (size.scores_all and is_large(reached, reached < 1)), down
 
 
 class Workspace:

@@ -27,7 +27,7 @@ FLOORS = [
 ]  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SIBLINGS = {  # a module may use these of its own floor
-    ("_workspace", "_rows"), ("_layer", "_rows"),
+    ("_workspace", "_rows"), ("_workspace", "_costs"), ("_layer", "_rows"),
     ("_coordinates", "_directions"), ("_selectors", "_coordinates"), ("_selectors", "_directions"),
     ("_table_selector", "_coordinates"), ("_table_selector", "_hashing"),
     ("_table_selector", "_selectors"), ("_selection", "_hashing"), ("_selection", "_selectors"),
