@@ -1,4 +1,4 @@
-"""Layers as whole matrices against the same layers by index lists, and dense networks against others.
+"""Layers as whole matrices against the same layers by index lists.
 
     python benchmarks/whole.py [--rows 6000] [--rounds 5]
 
@@ -61,8 +61,9 @@ def main():
     X, y, X_test = (X - mean)[: options.rows], y[: options.rows], X_test - mean
     facts = environment()
     print(f"`{facts['command']}`: {facts['machine']}.\n")
-    print("| selector | active (%) | training, lists | matrices | ratio | prediction, lists ", end="")
-    print("| matrices | ratio |\n|---|---|---|---|---|---|---|---|")
+    columns = "lists | matrices | ratio"
+    print(f"| selector | active (%) | training, {columns} | prediction, {columns} |")
+    print("|" + 8 * "---|")
     for selector, density in CASES:
         lists, matrices, others = [], [], []
         for _ in range(options.rounds):

@@ -44,6 +44,7 @@ def encode(est, y, weight, cold, incremental, classes):
         if y.shape[1] != len(est.classes_):
             raise ValueError(f"y has {y.shape[1]} labels (classes), not {len(est.classes_)}.")
         labels = sp.csr_array(y, dtype=np.float32, copy=True)
+        labels.sum_duplicates()  # a label that is stored twice counts as 2, as everywhere
         labels.eliminate_zeros()
         if np.any(labels.data != 1):
             raise ValueError("y of several labels must hold 0 and 1 only.")

@@ -218,4 +218,6 @@ class Rows:
 
 def stack(pieces):
     """One matrix on top of another, dense or CSR."""
+    if len(pieces) == 1:
+        return pieces[0]
     return sp.vstack(pieces, format="csr") if sp.issparse(pieces[0]) else np.concatenate(pieces)

@@ -221,17 +221,16 @@ class Workspace:
     def hold(self, inputs):
         """Rows that take a batch of `inputs`: copies of dense rows, views of sparse ones."""
         n_rows = len(self.outputs[0])
-        size = n_rows * int(inputs.length.max(initial=0))
-        if self.by_input and size > self.n_entries:
-            self.hold_entries(size)
-        # Sparse data may be far wider than its rows are long.
+        if self.by_input:
+            size = n_rows * int(inputs.length.max(initial=0))
+            if size > self.n_entries:
+                self.hold_entries(size)
         if inputs.indices is not None:
+            # No matrices: sparse data may be far wider than its rows are long.
             self.wholes[0] = Whole()
-        elif self.wholes[0].x is None:
-            self.wholes[0] = self.whole(0)
-        if inputs.indices is not None:
             start, length = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.int32)
             self.inputs = Rows(start, length, inputs.indices, inputs.values, inputs.n_cols)
         elif self.inputs is None or self.inputs.indices is not None:
+            self.wholes[0] = self.whole(0)
             self.inputs = Rows.allocate(n_rows, inputs.n_cols, inputs.n_cols, sparse=False)
         return self.inputs

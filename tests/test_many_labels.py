@@ -318,3 +318,11 @@ def test_the_softmax_of_near_and_far_scores(n_classes, scale):
     expected = -log_softmax(model.decision_function(X).astype(float), axis=1)
     # Where a class is out of reach its chance is taken for e^-700, and its loss is not.
     assert model.loss_ == pytest.approx(expected[np.arange(303), y].mean(), rel=1e-6)
+
+
+def test_a_label_stored_twice_is_none_of_an_indicator():
+    X, Y = np.eye(4), sp.csr_array((np.ones(5), [1, 1, 0, 2, 1], [0, 2, 3, 4, 5]), shape=(4, 3))
+    with pytest.raises(ValueError, match="0 and 1 only"):
+        many().fit(X, Y)
+    Y = sp.csr_array((np.array([1, 0, 1, 1, 1.0]), [1, 1, 0, 2, 1], [0, 2, 3, 4, 5]), shape=(4, 3))
+    many().fit(X, Y)
