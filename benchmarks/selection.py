@@ -137,7 +137,7 @@ def borders():
                     continue
                 name = cheapest(
                     n_in, n_out, active, n_entries, sparse, RANK, 1.0 if sparse else SHORTLISTED,
-                    n_candidates=8 * active, **cells(n_out),
+                    n_candidates=8 * active, from_csr=sparse, **cells(n_out),
                 )  # fmt: skip
                 if name != last:
                     steps.append((n_out, name))

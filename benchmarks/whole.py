@@ -18,14 +18,14 @@ from environment import environment
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from sklearn_lsh import LSHMLPClassifier, _workspace
+from sklearn_lsh import LSHMLPClassifier, _costs
 
 WIDTHS = (1000, 1000)
 LEVELS = [0.05, 0.1, 0.2, 0.5, 0.9]
 CASES = [("dense", 1.0)] + [
     (selector, level) for selector in ("topk", "sketch", "dropout") for level in LEVELS
 ]
-SMALL = _workspace.SMALL
+SMALL = _costs.SMALL
 
 
 def timed(model, X, y, X_test):
@@ -39,7 +39,7 @@ def timed(model, X, y, X_test):
 
 
 def ours(selector, density, small):
-    _workspace.SMALL = small
+    _costs.SMALL = small
     return LSHMLPClassifier(
         WIDTHS, selector=selector, density=density, max_iter=1, batch_size=200, settled_tol=0.0,
         random_state=0,

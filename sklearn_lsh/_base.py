@@ -35,7 +35,7 @@ from sklearn_lsh._samples import (
     split,
 )
 from sklearn_lsh._training import Trainer, work_of_row
-from sklearn_lsh._workspace import Workspace
+from sklearn_lsh._workspace import Workspace, widest
 
 PREDICT_BATCH = 512
 # Activations of a layer that are held at once in prediction.
@@ -197,14 +197,14 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         few = few_rows(self, X)
         return Rows.from_matrix(check_data(self, X, reset=False) if few is None else few)
 
-    def _slices(self, inputs, network, widest):
+    def _slices(self, inputs, network, n_held):
         """Which rows, themselves, and the workspace to take them through the network in.
 
         What lives in that does not outlive its turn.
 
-        widest : of the layers that are to be held for a slice at once.
+        n_held : floats that a row takes in a layer at most.
         """
-        n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // widest))
+        n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // n_held))
         n_threads = self._threads(n_rows, network)
         workspace = Workspace(network.layers, n_rows, n_threads, training=False)
         for rows in network.batches(inputs, workspace):
@@ -216,9 +216,7 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         network : one that predicts, instead of this one's.
         """
         network = network or self._network.at_prediction()
-        selectors = [layer.selector for layer in network.layers]
-        widest = max(s.n_out if s.scores_all else s.most_active for s in selectors)
-        for rows, x, workspace in self._slices(inputs, network, widest):
+        for rows, x, workspace in self._slices(inputs, network, widest(network.layers)):
             yield rows, network.scores(x, workspace)
 
     def _score_slices(self, inputs):

@@ -43,7 +43,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         'leaky_relu' below zero is 0.01. Active are the neurons of largest pre-activation, for
         'tanh' and 'identity', which respond to both signs, those of largest absolute value.
     solver : {'adam', 'sgd', 'adagrad'}, default='adam'
-        Rule of the steps. All are lazy: see Notes.
+        Rule of the steps. All are lazy where few neurons are active: see Notes.
     alpha : float, default=0.0001
         Strength of the L2 penalty on weights; biases are not penalised. See Notes for how it is
         applied.
@@ -117,8 +117,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
           them. A first layer over CSR data has none: the best approximations are kept.
         - 'auto': of 'dense', 'topk', 'sketch' and 'lsh' the one of least time times
           multiplications, by a model of both; its tables are k-means cells sized by the layer,
-          whatever `hash_function`, `n_hashes`, `n_tables`, `n_probes` and `mips` say. Where a
-          fifth of the neurons or more is to be active, 'dense': lists of so many take longer.
+          whatever `hash_function`, `n_hashes`, `n_tables`, `n_probes` and `mips` say. Where so
+          many are to be active that lists take longer than all of them, 'dense': see Notes.
         - 'dropout', 'adaptive_dropout': for comparison, random neurons in training, uniformly or
           the likelier, the larger their pre-activation [10]_; all of them at prediction, each times
           its chance of being kept.
@@ -235,7 +235,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         as one each. Scoring held-out rows and predicting are not in it.
 
         - 'forward': stored entries of a hidden layer's input times its active neurons, summed over
-          the rows (in a dense input every entry is stored).
+          the rows (in a dense input every entry is stored); of whole matrices (see Notes) all.
         - 'backward': the same products of rows that are not settled, for hidden layers above the
           first.
         - 'update': the same products of these rows, for the gradient, plus 10 ('adam') or 6 per
@@ -267,6 +267,12 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     batch, s_i being the weight of row i, so one step decays it by `alpha` / sum of the batch's
     weights. Asynchronous steps put the number of the batch's rows times the mean weight of all rows
     in the place of that sum. `loss_` counts the penalty of all weights.
+
+    **Whole matrices.** Layers of 64 inputs and neurons or more, of whose weights a row uses a
+    fifth (above a layer that selects, a twenty-fifth), are multiplied as whole matrices, which
+    takes less time than lists: dense layers, and high densities. Multiplications count in full,
+    and in batches of 64 rows and more every weight is touched by every step. 'topk' and
+    'adaptive_dropout' have all pre-activations from such products. Not over CSR data.
 
     **Determinism.** The same data, parameters and integer `random_state` give the same bits on the
     same machine with any `n_threads`, unless `asynchronous=True`. Other machines or versions of

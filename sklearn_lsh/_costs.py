@@ -17,15 +17,20 @@ PROBE = 33.0  # a bucket
 # rows, and above lists, where all products are gathers (docs/performance.md).
 LARGE_SHARE = 1 / 5
 LARGE_SHARE_ABOVE_LISTS = 1 / 25
+SMALL = 64  # layers of fewer inputs or neurons are no matrices to speak of
 
 # Of refreshing: rough guesses.
 SKETCH = 0.033  # coordinates of neurons
 FILE = 1.3  # tables built anew: a neuron in a table
 
 
-def is_large(share, above_lists):
-    """Whether a layer of which a row uses such a share of the weights is better used as a whole."""
-    return share >= (LARGE_SHARE_ABOVE_LISTS if above_lists else LARGE_SHARE)
+def is_matrix(n_in, n_out, reached, active):
+    """Whether a layer is better multiplied as a whole matrix than by index lists.
+
+    reached, active : shares of its inputs and of its neurons that a row uses.
+    """
+    large = LARGE_SHARE if reached == 1 else LARGE_SHARE_ABOVE_LISTS
+    return min(n_in, n_out) >= SMALL and reached * active >= large
 
 
 def per_entry(sparse):

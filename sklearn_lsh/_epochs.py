@@ -73,7 +73,9 @@ class Epochs:
         n_threads = est._threads(self.batch_size, trainer.network)
         # Asynchronous threads have batches of their own.
         at_once = self.batch_size * (n_threads if est.asynchronous else 1)
-        self.workspace = Workspace(trainer.network.layers, at_once, n_threads)
+        self.workspace = Workspace(
+            trainer.network.layers, at_once, n_threads, batch_size=self.batch_size
+        )
         if resumed:
             self.tasks.skip(est.n_iter_)
             if est.verbose:

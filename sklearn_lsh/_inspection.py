@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_lsh._base import BaseLSHMLP
 from sklearn_lsh._network import COSTS, Network
 from sklearn_lsh._selectors import DenseSelector, TopKSelector
-from sklearn_lsh._workspace import Workspace
+from sklearn_lsh._workspace import Workspace, widest
 
 
 def selection_recall(est, X):
@@ -162,7 +162,7 @@ def prediction_cost(est, X):
         - ``"forward"``: weights of hidden neurons used, summed over rows.
         - ``"hashing"``: turning inputs into buckets of hash tables.
         - ``"ranking"``: scoring neurons to choose from, and pre-activations of those that are not
-          kept.
+          kept, unless whole matrices have them in ``"forward"``.
         - ``"output"``: weights of the output layer used.
         - ``"dense"``: what the same rows would cost with every neuron active; the others are parts
           of this network's cost, this one is not.
@@ -199,10 +199,10 @@ def fitted_layers(est):
 
 def _batches(est, X, spent=None):
     """Inputs of every layer and the scores, batch by batch, and the workspace they live in."""
-    # Recall is told from all neurons' activations.
-    widest = max(layer.W.shape[0] for layer in fitted_layers(est))
     network = est._network.at_prediction()
-    for _, x, workspace in est._slices(est._rows(X), network, widest):
+    # Recall is told from all neurons' activations.
+    n_held = max(widest(network.layers), *(layer.W.shape[0] for layer in fitted_layers(est)))
+    for _, x, workspace in est._slices(est._rows(X), network, n_held):
         yield network.forward(x, workspace, spent), workspace
 
 

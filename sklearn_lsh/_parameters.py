@@ -200,6 +200,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
             max(1, round(density * n_out)),
             n_entries,
             sparse,
+            from_csr=from_csr,
             by_magnitude=activation in TWO_SIDED,
             # Not drawn from rng: weights and batches then are those of scikit-learn's MLP.
             seed=len(layers),

@@ -1,6 +1,6 @@
 """The selector of a layer, by its public name or by what it costs."""
 
-from sklearn_lsh._costs import CANDIDATE, MATRIX, PROBE, SCORE, STREAM, is_large, per_entry
+from sklearn_lsh._costs import CANDIDATE, MATRIX, PROBE, SCORE, STREAM, is_matrix, per_entry
 from sklearn_lsh._hashing import HASH_FAMILIES
 from sklearn_lsh._output_selector import FEWEST, OutputSelector
 from sklearn_lsh._selectors import (
@@ -20,11 +20,12 @@ MANY = 2**15
 FEW_LABELS = 2**12
 
 
-def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitude, seed,
-                  shortlisted, sketch_size, **tables):  # fmt: skip
+def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, from_csr, by_magnitude,
+                  seed, shortlisted, sketch_size, **tables):  # fmt: skip
     """Selector of a hidden layer by its public name.
 
-    n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
+    n_entries : mean number of entries of an input row. sparse : whether rows are stored so;
+    from_csr : as the data.
     shortlisted : neurons for each one kept, of selectors that have shortlists.
     """
     if n_active >= n_out:
@@ -38,8 +39,9 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitud
     if name == "auto":
         tables |= cells(n_out)
         name = cheapest(
-            n_in, n_out, n_active, n_entries, sparse, rank or n_in, shortlisted, **tables
-        )
+            n_in, n_out, n_active, n_entries, sparse, rank or n_in, shortlisted,
+            from_csr=from_csr, **tables,
+        )  # fmt: skip
     if name == "dense":
         return DenseSelector(n_in, n_out)
     if name in ("dropout", "adaptive_dropout"):
@@ -74,17 +76,20 @@ def cells(n_out):
 
 
 def cheapest(n_in, n_out, n_active, n_entries, sparse, rank, shortlisted, *, hash_function,
-             n_hashes, n_tables, n_probes, n_candidates, **_):  # fmt: skip
+             n_hashes, n_tables, n_probes, n_candidates, from_csr=False, **_):  # fmt: skip
     """The choice of selector="auto": least time times multiplications, both of training an example.
 
     A saving of one is worth the same share of the other. Refreshes are left out.
+    from_csr : whether rows are those of CSR data, which are never made matrices.
     """
     reached = n_entries / n_in if sparse else 1
-    if n_out <= NARROW or is_large(reached * n_active / n_out, sparse):
+    if n_out <= NARROW or (not from_csr and is_matrix(n_in, n_out, reached, n_active / n_out)):
         return "dense"
     # Forward, backward and update use a weight once each.
     entry = per_entry(sparse)
-    every, each = (n_entries * n_out, entry) if sparse else (n_in * n_out, MATRIX)
+    every, each = n_entries * n_out, entry
+    if not from_csr and is_matrix(n_in, n_out, reached, 1):
+        every, each = n_in * n_out, MATRIX
     active = 3 * n_entries * n_active
     # Of the shortlist, those that are not kept.
     dropped = n_entries * n_active * (shortlisted - 1)

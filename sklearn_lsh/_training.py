@@ -4,7 +4,7 @@ from math import ceil
 
 import numpy as np
 
-from sklearn_lsh._costs import SCORE, per_entry
+from sklearn_lsh._costs import MATRIX, SCORE, is_matrix, per_entry
 
 # Time of refreshing, as a share of that of the steps between two refreshes.
 REFRESH_SHARE = 0.02
@@ -200,14 +200,19 @@ def work_of_row(network, n_entries, sparse):
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so.
     """
-    work = 0.0
+    work, from_csr = 0.0, sparse
     for layer in network.layers:
         selector = layer.selector
-        dropped = selector.n_shortlisted - selector.n_active
-        work += per_entry(sparse) * n_entries * (3 * selector.n_active + dropped)
+        n_out, n_in = layer.W.shape
+        reached = n_entries / n_in if sparse else 1
+        if not from_csr and is_matrix(n_in, n_out, reached, selector.n_active / n_out):
+            work += MATRIX * 3 * n_in * n_out
+        else:
+            dropped = selector.n_shortlisted - selector.n_active
+            work += per_entry(sparse) * n_entries * (3 * selector.n_active + dropped)
         if selector.trains:
             work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
-        n_entries, sparse = selector.n_active, not selector.is_dense
+        n_entries, sparse, from_csr = selector.n_active, not selector.is_dense, False
     return work
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_lsh._costs import is_large
+from sklearn_lsh._costs import is_matrix
 from sklearn_lsh._rows import Rows
 
 PANEL = 32  # these two as in _kernels/_views.pxd
@@ -14,8 +14,8 @@ TOGETHER = 32
 BLOCK = 100
 # Lists of pairs take room for every neuron and block.
 MAX_BLOCKS_PER_THREAD = 4
-# Layers of fewer inputs or neurons are no matrices to speak of.
-SMALL = 64
+# Batches of fewer rows go down by lists: a step of all weights would take longer than they do.
+FEW_ROWS = 64
 
 
 class Sizes(NamedTuple):
@@ -96,17 +96,28 @@ class Pairs:
             self.slots = np.zeros(n_rows * room, dtype=np.int32)
 
 
-def through_matrices(sizes, depth):
+def through_matrices(sizes, depth, batch_size):
     """Whether products of whole matrices give a layer's pre-activations; and the way down too."""
     size, below = sizes[depth], sizes[depth - 1] if depth else None
     if size.is_shared:
         return (depth > 0 and below.is_dense,) * 2
-    if size.by_input or min(size.n_in, size.n_out) < SMALL:
-        return False, False
     reached = below.n_active / below.n_out if depth else 1
-    share = reached * size.n_active / size.n_out
-    down = is_large(share, reached < 1)
-    return down or (size.scores_all and is_large(reached, reached < 1)), down
+    active = size.n_active / size.n_out
+    up, down = (
+        not size.by_input and is_matrix(size.n_in, size.n_out, reached, share)
+        for share in (1 if size.scores_all else active, active)
+    )
+    return up, down and batch_size >= FEW_ROWS
+
+
+def widest(layers):
+    """Floats that a row takes in a layer at most, whose input may be dense, in prediction."""
+    sizes, most = [Sizes.of(layer) for layer in layers], 0
+    for depth, size in enumerate(sizes):
+        up, _ = through_matrices(sizes, depth, 0)
+        spread = up and (depth == 0 or not sizes[depth - 1].is_dense)
+        most = max(most, size.n_out if up else size.most_active, size.n_in if spread else 0)
+    return most
 
 
 class Workspace:
@@ -119,11 +130,15 @@ class Workspace:
     layers : list of Layer
         Of which `Sizes` is all that matters.
     n_rows, n_threads : int
+    batch_size : int or None
+        Rows of a step, in training; None: n_rows.
     training : bool
     """
 
-    def __init__(self, layers, n_rows, n_threads, *, training=True):
+    def __init__(self, layers, n_rows, n_threads, *, batch_size=None, training=True):
         sizes = [Sizes.of(layer) for layer in layers]
+        # Not what threads make of it: bits depend on it.
+        self.batch_size = batch_size or n_rows
         self.n_rows = n_rows
         self.n_threads = n_threads
         n_blocks = min(-(-n_rows // (BLOCK * n_threads)), MAX_BLOCKS_PER_THREAD) * n_threads
@@ -173,7 +188,7 @@ class Workspace:
         self.deltas = [out.like() for out in self.outputs] if training else []
         self.sizes = sizes
         self.wholes = [Whole(), *(self.whole(depth) for depth in range(1, len(sizes)))]
-        stepped = [at for at in range(len(sizes)) if training and through_matrices(sizes, at)[1]]
+        stepped = [at for at in range(len(sizes)) if training and self.through_matrices(at)[1]]
         self.tile = per_thread(4 * n_rows if stepped else 0, np.float32)
         self.wide = per_thread(
             max((block * sizes[at].n_in for at in stepped if at and not sizes[at - 1].is_dense),
@@ -188,17 +203,20 @@ class Workspace:
         self.inputs = self.scratch = None
         self.by_input = n_listed > 0
 
+    def through_matrices(self, depth):
+        return through_matrices(self.sizes, depth, self.batch_size)
+
     def whole(self, depth):
         """Rows of a layer as matrices: its own where they are dense, or room for them."""
         size, out = self.sizes[depth], self.outputs[depth]
-        up, down = through_matrices(self.sizes, depth)
+        up, down = self.through_matrices(depth)
         if not up:
             return Whole()
         x = self.outputs[depth - 1] if depth else None
         if x is None or x.indices is not None:
             x = Rows.allocate(len(out), size.n_in, size.n_in, sparse=False)
         if size.is_dense or size.is_shared:
-            return Whole(x, out, self.deltas[depth] if self.deltas else None)
+            return Whole(x, out, self.deltas[depth] if down and self.deltas else None)
         z = Rows.allocate(len(out), size.n_out, size.n_out, sparse=False)
         return Whole(x, z, z if down and self.deltas else None)
 

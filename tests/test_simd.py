@@ -24,6 +24,11 @@ Y = np.arange(len(X)) % 131
 model = small(selector="dense", sampled_output=True, hidden_layer_sizes=(61,), batch_size=37)
 model.fit(X, Y)
 """,
+    "whole matrices": """
+from cases import X, Y, X_TEST, small
+model = small(selector=["dense", "topk"], density=0.5, hidden_layer_sizes=(67, 91), batch_size=77)
+model.fit(X, Y)
+""",
 }
 PRINT = "print(model.decision_function(X_TEST).tobytes().hex(), model.coefs_[0].tobytes().hex())"
 
@@ -39,8 +44,9 @@ def run(level, *args):
 def test_every_level_agrees_with_the_oracle(level):
     most = LEVELS.index(run("avx512", "-c", SAY).stdout.strip())  # that this machine has
     assert run(level, "-c", SAY).stdout.strip() == LEVELS[min(LEVELS.index(level), most)]
-    options = ["-q", "-p", "no:cacheprovider", "-k", "oracle or top_k or exact or strongest"]
-    tests = [f"test_{name}.py" for name in ("computation", "selectors")]
+    names = "oracle or top_k or exact or strongest or any_size or few_rows"
+    options = ["-q", "-p", "no:cacheprovider", "-k", names]
+    tests = [f"test_{name}.py" for name in ("computation", "selectors", "whole")]
     done = run(level, "-m", "pytest", *options, *tests)
     assert done.returncode == 0, done.stdout
 

@@ -20,6 +20,7 @@ cdef struct Net:
     Pairs pairs[MAX_LAYERS]
     Whole wholes[MAX_LAYERS]
     const int32_t* everyone             # (max n_out,) 0, 1, 2, ...
+    bint few                            # batches of few rows
     RowsView x                          # all that is to be seen
     RowsView inputs                     # of the rows at hand, at the places of their outputs
     RowsView y

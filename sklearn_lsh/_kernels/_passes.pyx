@@ -12,12 +12,14 @@ import numpy as np
 from sklearn_lsh._kernels._linear cimport activate_block, apply_slope, backward, forward
 from sklearn_lsh._kernels._loss cimport SOFTMAX, loss_row
 from sklearn_lsh._kernels._pairs cimport group, n_runs, neurons_of
-from sklearn_lsh._kernels._select cimport hold_shared, keep_strongest, list_labels, select
+from sklearn_lsh._kernels._select cimport (
+    hold_shared, keep_strongest, list_labels, scores_all, select,
+)
 from sklearn_lsh._kernels._views cimport (
     LINE, SHARED, LayerView, Row, RowsView, Scratch, Whole, data, floats, layer_view, n_stored,
     pairs_view, place_of, row_at, rows_view, scratch_views, whole_view,
 )
-from sklearn_lsh._kernels._whole cimport backward_whole, forward_whole, pick, spread
+from sklearn_lsh._kernels._whole cimport backward_whole, forward_own, forward_whole, pick, spread
 
 
 cdef extern from "products.h" nogil:
@@ -28,6 +30,15 @@ cdef extern from "products.h" nogil:
     void lsh_copy(const float*, int, float*, int32_t*, int32_t*)
 
 lsh_detect()
+
+cdef enum:
+    FEW = 16                            # rows for which all neurons are more work than their own
+
+
+cdef enum Extent:                       # of the weights that a row is multiplied with
+    LISTS                               # its active neurons and its entries
+    OWN                                 # its active neurons and all inputs
+    ALL
 
 
 def simd():
@@ -48,8 +59,8 @@ cdef int net_view(Net* net, layers, inputs, workspace) except -1:
     net.n_layers = len(layers)
     if net.n_layers > MAX_LAYERS:
         raise ValueError(f"hidden_layer_sizes: at most {MAX_LAYERS - 1} hidden layers")
-    net.x = rows_view(inputs)
-    net.inputs = rows_view(workspace.hold(inputs))
+    take(net, inputs, workspace)
+    net.few = workspace.batch_size < FEW
     net.settled_below = 0
     net.settled = <unsigned char*> data(workspace.settled, b"u", 1)
     net.everyone = <int32_t*> data(workspace.everyone, b"i", 4)
@@ -124,9 +135,9 @@ cdef void pass_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, cons
     lsh_unflush(mode)
 
 
-cdef int64_t n_used(const Net* net, int depth, Py_ssize_t first, int n, bint is_whole,
+cdef int64_t n_used(const Net* net, int depth, Py_ssize_t first, int n, Extent extent,
                     const unsigned char* left_out) noexcept nogil:
-    """Weights of a layer that rows are multiplied with, as whole matrices or by lists.
+    """Weights of a layer that rows are multiplied with.
 
     left_out : rows that are not, or NULL.
     """
@@ -139,10 +150,8 @@ cdef int64_t n_used(const Net* net, int depth, Py_ssize_t first, int n, bint is_
         if left_out != NULL and left_out[row]:
             continue
         x = row_at(&net.outputs[depth - 1] if depth else &net.inputs, row)
-        if is_whole and layer.selector.kind != SHARED:
-            used += <int64_t> layer.n_in * layer.n_out
-        else:
-            used += <int64_t> n_stored(&x) * out.length[row]
+        used += (<int64_t> (n_stored(&x) if extent == LISTS else layer.n_in)
+                 * (layer.n_out if extent == ALL else out.length[row]))
     return used
 
 
@@ -158,31 +167,39 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
     cdef const Whole* whole
     cdef const RowsView* out
     cdef const RowsView* inputs = &net.inputs
-    cdef bint is_list, is_whole
+    cdef bint chooses
+    cdef Extent extent
     for depth in range(net.n_layers):
         layer = &net.layers[depth]
         whole = &net.wholes[depth]
         out = &net.outputs[depth]
-        is_list = out.indices != NULL and layer.selector.kind != SHARED
-        is_whole = whole.z.values != NULL
-        if is_whole:
-            if not is_list:
-                group(&net.pairs[depth], out, NULL, first, n, scratch)
+        chooses = out.indices != NULL and layer.selector.kind != SHARED
+        extent = LISTS
+        if whole.z.values != NULL:
+            # Where the selector need not know all pre-activations, few rows take their own.
+            extent = OWN if chooses and net.few and not scores_all(&layer.selector) else ALL
             if whole.x.values != inputs.values:
                 spread(inputs, &whole.x, first, n)
-            forward_whole(layer, whole, held_at(net, depth, first), first, n)
-        if is_list:
+            if not chooses:
+                group(&net.pairs[depth], out, NULL, first, n, scratch)
+            if extent == ALL:
+                forward_whole(layer, whole, held_at(net, depth, first), first, n)
+        if chooses:
             select(layer, inputs, &whole.z, out, first, n, scratch, counts + COUNTS * depth + 1)
-        if is_whole and is_list:
-            pick(&whole.z, out, first, n)
-        elif not is_whole:
+        if extent == OWN:
+            forward_own(layer, whole, out, first, n)
+        elif extent == LISTS:
             group(&net.pairs[depth], out, NULL, first, n, scratch)
             forward(layer, inputs, out, &net.pairs[depth], first, n, scratch)
-        used = n_used(net, depth, first, n, is_whole, NULL)
+        elif chooses:
+            pick(&whole.z, out, first, n)
+        if layer.selector.kind == SHARED and extent == ALL:
+            extent = OWN
+        used = n_used(net, depth, first, n, extent, NULL)
         if layer.selector.n_shortlisted > layer.selector.n_active:
             keep_strongest(&layer.selector, out, first, n, scratch)
         activate_block(layer, out, first, n)
-        kept = n_used(net, depth, first, n, is_whole, NULL)
+        kept = n_used(net, depth, first, n, extent, NULL)
         counts[COUNTS * depth] += kept
         counts[COUNTS * depth + 3] += used - kept
         inputs = out
@@ -226,7 +243,10 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
         below = &net.outputs[depth - 1] if depth else &net.inputs
         whole = &net.wholes[depth]
         is_whole = whole.d.values != NULL
-        counts[COUNTS * depth + 4] += n_used(net, depth, first, n, is_whole, net.settled)
+        counts[COUNTS * depth + 4] += n_used(
+            net, depth, first, n,
+            LISTS if not is_whole else OWN if net.layers[depth].selector.kind == SHARED else ALL,
+            net.settled)
         if not is_whole:
             # Active sets, of rows to learn from: not what `forward` took.
             group(&net.pairs[depth], &net.outputs[depth], net.settled, first, n, scratch)
@@ -236,7 +256,7 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
             break
         if is_whole:
             backward_whole(&net.layers[depth], whole, held_at(net, depth, first), below,
-                           net.deltas[depth - 1].values, first, n, scratch)
+                           net.deltas[depth - 1].values, net.settled, first, n, scratch)
         else:
             backward(&net.layers[depth], &net.deltas[depth], &net.pairs[depth], below,
                      net.deltas[depth - 1].values, net.settled, first, n)

@@ -108,34 +108,65 @@ cdef void forward_whole(const LayerView* layer, const Whole* whole, Held held, P
                     out.values[out.start[row + e] + s + t] = scores[4 * e + t]
 
 
+cdef void forward_own(const LayerView* layer, const Whole* whole, const RowsView* out,
+                      Py_ssize_t first, int n) noexcept nogil:
+    """The same of each row's own neurons alone, to the same bits, in `out`: for few rows."""
+    cdef Py_ssize_t row
+    cdef int s, t
+    cdef int32_t j
+    cdef Row own
+    cdef const float* w[4]
+    cdef float start[4]
+    cdef float scores[4]
+    for row in range(first, first + n):
+        own = row_at(out, row)
+        for s in range(0, own.length, 4):
+            for t in range(4):
+                # Beyond the last neuron: the last again.
+                j = own.indices[min(s + t, own.length - 1)]
+                w[t] = layer.W + j * layer.stride
+                start[t] = layer.b[j]
+                lsh_prefetch(layer.W + own.indices[min(s + 4 + t, own.length - 1)] * layer.stride,
+                             layer.n_in, 0, layer.n_in, layer.n_in)
+            lsh_dot4x1(w, whole.x.values + whole.x.start[row], layer.n_in, start, scores)
+            for t in range(min(4, own.length - s)):
+                out.values[out.start[row] + s + t] = scores[t]
+
+
 cdef void backward_whole(const LayerView* layer, const Whole* whole, Held held,
-                         const RowsView* below, float* out, Py_ssize_t first, int n,
-                         Scratch* scratch) noexcept nogil:
+                         const RowsView* below, float* out, const unsigned char* settled,
+                         Py_ssize_t first, int n, Scratch* scratch) noexcept nogil:
     """out[k] = sum_j delta_j w_jk, over each row's entries.
 
-    below : outputs of the layer below, whose places `out` shares.
+    below : outputs of the layer below, whose places `out` shares. settled : rows to pass over.
     """
     cdef const RowsView* deltas = &whole.d
-    cdef Py_ssize_t row, at, last = first + n - 1
-    cdef int t, c, panel
+    cdef int32_t* rows = scratch.examples
+    cdef Py_ssize_t row
+    cdef int t, c, panel, p, n_left = 0
     cdef int32_t s
     cdef Row x
     cdef const float* d[4]
     cdef float* to[4]
+    for row in range(first, first + n):
+        if not settled[row]:
+            rows[n_left] = <int32_t> row
+            n_left += 1
     for panel in range((layer.n_in + COLUMNS - 1) // COLUMNS):
         c = panel * COLUMNS
-        for row in range(first, first + n, 4):
+        for p in range(0, n_left, 4):
             for t in range(4):
                 # Beyond the last row: the last again.
-                at = min(row + t, last)
-                d[t] = deltas.values + deltas.start[at]
-                to[t] = (out + below.start[at] if below.indices == NULL
-                         else scratch.wide + (at - first) * layer.n_in) + c
+                row = rows[min(p + t, n_left - 1)]
+                d[t] = deltas.values + deltas.start[row]
+                to[t] = (out + below.start[row] if below.indices == NULL
+                         else scratch.wide + (row - first) * layer.n_in) + c
             lsh_combine(d, 1, held.neurons, held.n, layer.W + c, layer.stride,
                         min(<int> COLUMNS, layer.n_in - c), to)
     if below.indices == NULL:
         return
-    for row in range(first, first + n):
+    for p in range(n_left):
+        row = rows[p]
         x = row_at(below, row)
         for s in range(x.length):
             out[below.start[row] + s] = scratch.wide[(row - first) * layer.n_in + x.indices[s]]

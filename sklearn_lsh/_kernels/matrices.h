@@ -5,6 +5,14 @@
 
 #include "simd.h"
 
+/* out[t] += the last n % 8 products of <w[t], x>. One function, so that compilers fuse multiplications and
+ * additions for one row as they do for four. */
+LSH_NOINLINE static void lsh_dot_tail(const float *const *w, const float *x, int n,
+                                      float *LSH_RESTRICT out) {
+    for (int k = LSH_TAIL(n); k < n; k++)
+        for (int t = 0; t < 4; t++) out[t] += w[t][k] * x[k];
+}
+
 /* out[4 e + t] = start[t] + <w[t], x[e]>, e and t = 0..3 */
 #define LSH_DOT16                                                                                 \
     (const float *const *w, const float *const *x, int n, const float *LSH_RESTRICT start,        \
@@ -69,13 +77,11 @@ static inline void lsh_dot16 LSH_DOT16 {
     else
 #endif
     lsh_dot16_by8(w, x, n, start, out);
-    for (int k = LSH_TAIL(n); k < n; k++)
-        for (int e = 0; e < 4; e++)
-            for (int t = 0; t < 4; t++) out[4 * e + t] += w[t][k] * x[e][k];
+    for (int e = 0; e < 4; e++) lsh_dot_tail(w, x[e], n, out + 4 * e);
 }
 
 /* The same of one row, to the same bits: out[t] = start[t] + <w[t], x> */
-LSH_KERNEL(lsh_dot4x1,
+LSH_KERNEL(lsh_dot4_by8,
     (const float *const *w, const float *x, int n, const float *LSH_RESTRICT start,
      float *LSH_RESTRICT out),
     (w, x, n, start, out), {
@@ -86,9 +92,12 @@ LSH_KERNEL(lsh_dot4x1,
     }
     LSH_UNROLL
     for (int t = 0; t < 4; t++) out[t] = start[t] + LSH_SUM8(sum[t]);
-    for (int k = LSH_TAIL(n); k < n; k++)
-        for (int t = 0; t < 4; t++) out[t] += w[t][k] * x[k];
 })
+static inline void lsh_dot4x1(const float *const *w, const float *x, int n, const float *start,
+                              float *LSH_RESTRICT out) {
+    lsh_dot4_by8(w, x, n, start, out);
+    lsh_dot_tail(w, x, n, out);
+}
 
 /* So many columns of `lsh_combine` at a time, from registers. */
 #define LSH_COMBINE(vector)                                                                       \

@@ -12,10 +12,12 @@
 #if defined(__GNUC__)
 #define LSH_SIMD(clauses) _Pragma(#clauses)
 #define LSH_RESTRICT __restrict__
+#define LSH_NOINLINE __attribute__((noinline))
 #define LSH_LOWEST_BIT(word) __builtin_ctzll(word)
 #else
 #define LSH_SIMD(clauses)
 #define LSH_RESTRICT __restrict
+#define LSH_NOINLINE
 static inline int LSH_LOWEST_BIT(uint64_t word) {
     int bit = 0;
     while (!(word >> bit & 1)) bit++;
