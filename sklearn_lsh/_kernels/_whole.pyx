@@ -90,7 +90,7 @@ cdef void forward_whole(const LayerView* layer, const Whole* whole, Held held, P
             start[t] = layer.b[j]
         for step in range(n_steps):
             row = first + 4 * step
-            if step % 2 == 0:  # the next four's weights, a part at a time
+            if n >= 4 and step % 2 == 0:  # the next four's weights, a part at a time
                 for t in range(4):
                     j = held.neurons[min(s + 4 + t, held.n - 1)]
                     lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 2, share,
