@@ -199,9 +199,10 @@ def fitted_layers(est):
 
 def _batches(est, X, spent=None):
     """Inputs of every layer and the scores, batch by batch, and the workspace they live in."""
-    network = est._network.at_prediction()
+    layers = fitted_layers(est)
     # Recall is told from all neurons' activations.
-    n_held = max(widest(network.layers), *(layer.W.shape[0] for layer in fitted_layers(est)))
+    n_held = max(widest(layers), *(layer.W.shape[0] for layer in layers))
+    network = est._network.at_prediction()
     for _, x, workspace in est._slices(est._rows(X), network, n_held):
         yield network.forward(x, workspace, spent), workspace
 

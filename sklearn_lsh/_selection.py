@@ -20,8 +20,8 @@ MANY = 2**15
 FEW_LABELS = 2**12
 
 
-def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, from_csr, by_magnitude,
-                  seed, shortlisted, sketch_size, **tables):  # fmt: skip
+def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitude, seed,
+                  shortlisted, sketch_size, from_csr=False, **tables):  # fmt: skip
     """Selector of a hidden layer by its public name.
 
     n_entries : mean number of entries of an input row. sparse : whether rows are stored so;

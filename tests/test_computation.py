@@ -91,21 +91,21 @@ def test_one_step_equals_the_oracle(loss, activation, to_input, selector, n_in, 
     model = small(
         LSHMLPClassifier if classify else LSHMLPRegressor,
         **network(selector, hidden, counts), solver="sgd", momentum=0.0,
-        learning_rate_init=0.5, batch_size=41, activation=activation,
+        learning_rate_init=0.5, batch_size=81, activation=activation,
         alpha=0.1 if selector == "dense" else 0.0,
         **({"loss": loss} if loss not in NAMES else {}),
         **({} if classify else {"delta": ref.DELTA}),
     )  # fmt: skip
-    X, weight = rng.normal(size=(41, n_in)), rng.uniform(0.1, 2, 41)
+    X, weight = rng.normal(size=(81, n_in)), rng.uniform(0.1, 2, 81)
     X[::3, 8:16] = 0
     if loss in ("softmax", "squared_hinge"):
-        y = rng.permutation(np.arange(41) % 4)
+        y = rng.permutation(np.arange(81) % 4)
         target = np.eye(4)[y]
     elif loss == "logistic":
-        y = rng.permutation(np.arange(41) % 2)
+        y = rng.permutation(np.arange(81) % 2)
         target = y[:, None]
     else:
-        y = target = rng.poisson(1.0, size=(41, 2)).astype(float)
+        y = target = rng.poisson(1.0, size=(81, 2)).astype(float)
     model.partial_fit(to_input(X), y, **({"classes": np.unique(y)} if classify else {}))
     Ws, bs = transposed(model)
     active = winners(Ws, bs, X, activation, counts)
@@ -128,18 +128,18 @@ def test_settled_rows_teach_nothing(selectors, n_in, hidden, counts, to_input, s
     # Of some rows of the first two classes the scores leave no doubt.
     model = small(
         **network(selectors, hidden, counts), solver="sgd", momentum=0.0,
-        learning_rate_init=0.5, batch_size=40, alpha=0.0, sampled_output=sampled_output,
+        learning_rate_init=0.5, batch_size=80, alpha=0.0, sampled_output=sampled_output,
     )  # fmt: skip
-    X, y = np.random.default_rng(0).normal(size=(40, n_in)), np.repeat(np.arange(4), 10)
+    X, y = np.random.default_rng(0).normal(size=(80, n_in)), np.repeat(np.arange(4), 20)
     model.partial_fit(to_input(X), y, classes=range(4))
     model.intercepts_[-1][:2] += 4
-    for _ in range(20):
-        model.partial_fit(to_input(X[:20]), y[:20])
+    for _ in range(40):
+        model.partial_fit(to_input(X[:40]), y[:40])
     Ws, bs = transposed(model)
     active = winners(Ws, bs, X, "relu", counts)
     deltas = ref.LOSSES["softmax"](ref.forward(Ws, bs, X, "relu", active)[2], np.eye(4)[y])[1]
     doubtful = np.abs(deltas).max(axis=1) >= SETTLED_TOL
-    assert not doubtful[:20].all() and doubtful[20:].any()
+    assert not doubtful[:40].all() and doubtful[40:].any()
     before = dict(model.n_multiplications_)
     new_Ws, new_bs = transposed(model.partial_fit(to_input(X), y))
     spent = model.n_multiplications_["backward"] - before["backward"]
@@ -149,7 +149,7 @@ def test_settled_rows_teach_nothing(selectors, n_in, hidden, counts, to_input, s
     assert spent == doubtful.sum() * active_below * active_there
     args = (X, np.eye(4)[y], "softmax", "relu", active, doubtful.astype(float))
     _, dWs, dbs = ref.gradients(Ws, bs, *args)
-    share = doubtful.sum() / 40  # of the batch, which all rows count in
+    share = doubtful.sum() / 80  # of the batch, which all rows count in
     for old, new, slope in zip(Ws + bs, new_Ws + new_bs, dWs + dbs, strict=True):
         np.testing.assert_allclose(new, old - 0.5 * share * slope, rtol=1e-4, atol=1e-5)
 
@@ -344,7 +344,7 @@ def test_multiplications_of_whole_matrices_by_hand():
     for active in (15, 48):
         model = small(
             hidden_layer_sizes=(hidden, hidden), density=active / hidden, selector="topk",
-            max_iter=1,
+            max_iter=1, batch_size=100,
         ).fit(X, Y)  # fmt: skip
         cost = model.n_multiplications_
         # Zeros are multiplied too; on the way down, where a row uses much of the weights.
