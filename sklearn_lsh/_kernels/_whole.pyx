@@ -24,9 +24,6 @@ cdef extern from "matrices.h" nogil:
 cdef extern from "products.h" nogil:
     void lsh_prefetch(const float*, int, int, int, int)
 
-cdef extern from "updates.h" nogil:
-    void lsh_four(float, const float*, float*, float*)
-
 lsh_detect()
 
 cdef enum:
@@ -219,7 +216,12 @@ cdef int64_t update_whole(const LayerView* layer, const Whole* whole, Held held,
                 for t in range(4):  # beyond the last neuron: the last again
                     last[t] = of_row[min(t, end - 1 - s)]
                 of_row = last
-            lsh_four(factor, of_row, d + 4 * p, biases)
+            for t in range(4):
+                d[4 * p + t] = factor * of_row[t]
+        # Apart: no compiler fuses these sums with the products.
+        for p in range(n_pairs):
+            for t in range(4):
+                biases[t] += d[4 * p + t]
         lsh_combine(of_neuron, 4, scratch.examples, n_pairs, x.values + x.start[first], stride,
                     n_in, g)
         for t in range(min(4, end - s)):

@@ -118,13 +118,17 @@ static inline void lsh_dot4x1(const float *const *w, const float *x, int n, cons
             memcpy(out[e] + c + lanes, &high[e], sizeof(vector));                                 \
         }                                                                                         \
     }
-#define LSH_COMBINE_REST                                                                          \
-    for (; c < n; c++) {                                                                          \
-        float sum[4] = {0};                                                                       \
-        for (int s = 0; s < n_ids; s++)                                                           \
-            for (int e = 0; e < 4; e++) sum[e] += d[e][s * step] * rows[ids[s] * stride + c];     \
-        for (int e = 0; e < 4; e++) out[e][c] = sum[e];                                           \
+/* The columns of `lsh_combine` from c on that make no vector, of one row. One function, so that compilers fuse
+ * multiplications and additions alike wherever a row stands among its four. */
+LSH_NOINLINE static void lsh_combine_rest(const float *d, int step, const int32_t *ids, int n_ids,
+                                          const float *rows, int64_t stride, int c, int n,
+                                          float *out) {
+    for (; c < n; c++) {
+        float sum = 0;
+        for (int s = 0; s < n_ids; s++) sum += d[s * step] * rows[ids[s] * stride + c];
+        out[c] = sum;
     }
+}
 
 /* out[e][0..n) = sum over s of d[e][s * step] rows[ids[s] * stride + 0..n), e = 0..3: products of matrices
  * whose rows lie apart */
@@ -134,20 +138,21 @@ static inline void lsh_dot4x1(const float *const *w, const float *x, int n, cons
 LSH_KERNEL(lsh_combine_by8, LSH_COMBINE_PARAMS, (d, step, ids, n_ids, rows, stride, n, out), {
     int c = 0;
     LSH_COMBINE(lsh_f8)
-    LSH_COMBINE_REST
 })
 #ifdef LSH_AVX512
 LSH_AVX512 static void lsh_combine_by16 LSH_COMBINE_PARAMS {
     int c = 0;
     LSH_COMBINE(lsh_f16)
     LSH_COMBINE(lsh_f8)
-    LSH_COMBINE_REST
 }
 #endif
 static inline void lsh_combine LSH_COMBINE_PARAMS {
 #ifdef LSH_AVX512
-    if (lsh_avx512) { lsh_combine_by16(d, step, ids, n_ids, rows, stride, n, out); return; }
+    if (lsh_avx512) lsh_combine_by16(d, step, ids, n_ids, rows, stride, n, out);
+    else
 #endif
     lsh_combine_by8(d, step, ids, n_ids, rows, stride, n, out);
+    for (int e = 0; e < 4 && n % 16; e++)
+        lsh_combine_rest(d[e], step, ids, n_ids, rows, stride, n - n % 16, n, out[e]);
 }
 #endif

@@ -82,15 +82,6 @@ LSH_KERNEL(lsh_take_sums,
     *n_lines = count;
 })
 
-/* out = a x and sums += out, of four */
-static inline void lsh_four(float a, const float *LSH_RESTRICT x, float *LSH_RESTRICT out,
-                            float *LSH_RESTRICT sums) {
-    for (int t = 0; t < 4; t++) {
-        out[t] = a * x[t];
-        sums[t] += out[t];
-    }
-}
-
 /* g = a x scale: the gradient of a single row */
 LSH_KERNEL(lsh_scaled,
     (double a, double scale, const float *LSH_RESTRICT x, int n, float *LSH_RESTRICT g),
