@@ -50,9 +50,9 @@ def accuracy_section(store):
     text += "Rates chosen at 5 % may be too large for more. "
     text += "From 25 % on layers are products of whole matrices. Of a version that knew lists "
     text += "only, and left weights alone that no row of a batch used "
-    text += "([design.md](design.md#whole-matrices)), are at 25 % all runs but MNIST's lsh and "
-    text += "sketch of the last two seeds, at 50 % the first of convex's lsh and sketch, and the "
-    text += "multiplications of topk and adaptive_dropout.\n\n"
+    text += "([design.md](design.md#whole-matrices)), are at 25 % all runs but MNIST's last two "
+    text += "seeds, at 50 % the first of convex's lsh and sketch, and the multiplications of topk "
+    text += "and adaptive_dropout up to there.\n\n"
     found = grouped(
         store, lambda r: r["accuracy"], "data", "widths", "method", "density", part="accuracy"
     )
