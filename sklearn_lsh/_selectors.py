@@ -171,8 +171,12 @@ class SampledSelector(Selector):
 
     def __init__(self, n_in, n_out, n_active, seed, adaptive):
         super().__init__(n_in, n_out, n_active)
-        self.adaptive = self.scores_all = adaptive
+        self.adaptive = adaptive
         self.draw = seed << 40
+
+    @property
+    def scores_all(self):
+        return self.adaptive
 
     def advance(self, n_batches=1):
         self.draw += n_batches

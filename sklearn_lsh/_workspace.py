@@ -181,14 +181,13 @@ class Workspace:
             Rows.allocate(n_rows, s.most_active, s.n_out, sparse=not s.is_dense) for s in sizes
         ]
         self.pairs = [
-            # Products of whole matrices take rows that have no blank lines: not the data's own.
-            Pairs(n_rows, s.n_out, block, s.most_active, not s.is_dense, s.is_shared and depth > 0)
-            for depth, s in enumerate(sizes)
+            Pairs(n_rows, s.n_out, block, s.most_active, not s.is_dense, s.is_shared) for s in sizes
         ]
         self.deltas = [out.like() for out in self.outputs] if training else []
         self.sizes = sizes
+        self.through = [through_matrices(sizes, at, self.batch_size) for at in range(len(sizes))]
         self.wholes = [Whole(), *(self.whole(depth) for depth in range(1, len(sizes)))]
-        stepped = [at for at in range(len(sizes)) if training and self.through_matrices(at)[1]]
+        stepped = [at for at, (_, down) in enumerate(self.through) if training and down]
         self.tile = per_thread(4 * n_rows if stepped else 0, np.float32)
         self.wide = per_thread(
             max((block * sizes[at].n_in for at in stepped if at and not sizes[at - 1].is_dense),
@@ -203,13 +202,10 @@ class Workspace:
         self.inputs = self.scratch = None
         self.by_input = n_listed > 0
 
-    def through_matrices(self, depth):
-        return through_matrices(self.sizes, depth, self.batch_size)
-
     def whole(self, depth):
         """Rows of a layer as matrices: its own where they are dense, or room for them."""
         size, out = self.sizes[depth], self.outputs[depth]
-        up, down = self.through_matrices(depth)
+        up, down = self.through[depth]
         if not up:
             return Whole()
         x = self.outputs[depth - 1] if depth else None

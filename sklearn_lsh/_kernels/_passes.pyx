@@ -12,9 +12,7 @@ import numpy as np
 from sklearn_lsh._kernels._linear cimport activate_block, apply_slope, backward, forward
 from sklearn_lsh._kernels._loss cimport SOFTMAX, loss_row
 from sklearn_lsh._kernels._pairs cimport group, n_runs, neurons_of
-from sklearn_lsh._kernels._select cimport (
-    hold_shared, keep_strongest, list_labels, scores_all, select,
-)
+from sklearn_lsh._kernels._select cimport hold_shared, keep_strongest, list_labels, select
 from sklearn_lsh._kernels._views cimport (
     LINE, SHARED, LayerView, Row, RowsView, Scratch, Whole, data, floats, layer_view, n_stored,
     pairs_view, place_of, row_at, rows_view, scratch_views, whole_view,
@@ -38,7 +36,7 @@ cdef enum:
 cdef enum Extent:                       # of the weights that a row is multiplied with
     LISTS                               # its active neurons and its entries
     OWN                                 # its active neurons and all inputs
-    ALL
+    ALL                                 # all neurons that it may hold, and all inputs
 
 
 def simd():
@@ -151,7 +149,7 @@ cdef int64_t n_used(const Net* net, int depth, Py_ssize_t first, int n, Extent e
             continue
         x = row_at(&net.outputs[depth - 1] if depth else &net.inputs, row)
         used += (<int64_t> (n_stored(&x) if extent == LISTS else layer.n_in)
-                 * (layer.n_out if extent == ALL else out.length[row]))
+                 * (held_at(net, depth, row).n if extent == ALL else out.length[row]))
     return used
 
 
@@ -162,7 +160,7 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
     Layer by layer, so that what scores a layer stays in the cache for all rows.
     """
     cdef int depth
-    cdef int64_t used, kept
+    cdef int64_t used
     cdef const LayerView* layer
     cdef const Whole* whole
     cdef const RowsView* out
@@ -177,7 +175,7 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
         extent = LISTS
         if whole.z.values != NULL:
             # Where the selector need not know all pre-activations, few rows take their own.
-            extent = OWN if chooses and net.few and not scores_all(&layer.selector) else ALL
+            extent = OWN if chooses and net.few and not layer.selector.scores_all else ALL
             if whole.x.values != inputs.values:
                 spread(inputs, &whole.x, first, n)
             if not chooses:
@@ -193,15 +191,14 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
             forward(layer, inputs, out, &net.pairs[depth], first, n, scratch)
         elif chooses:
             pick(&whole.z, out, first, n)
-        if layer.selector.kind == SHARED and extent == ALL:
-            extent = OWN
         used = n_used(net, depth, first, n, extent, NULL)
+        counts[COUNTS * depth] += used
         if layer.selector.n_shortlisted > layer.selector.n_active:
             keep_strongest(&layer.selector, out, first, n, scratch)
+            used -= n_used(net, depth, first, n, extent, NULL)
+            counts[COUNTS * depth] -= used
+            counts[COUNTS * depth + 3] += used
         activate_block(layer, out, first, n)
-        kept = n_used(net, depth, first, n, extent, NULL)
-        counts[COUNTS * depth] += kept
-        counts[COUNTS * depth + 3] += used - kept
         inputs = out
 
 
@@ -243,10 +240,8 @@ cdef void backward_block(const Net* net, Py_ssize_t i, Py_ssize_t first, int n, 
         below = &net.outputs[depth - 1] if depth else &net.inputs
         whole = &net.wholes[depth]
         is_whole = whole.d.values != NULL
-        counts[COUNTS * depth + 4] += n_used(
-            net, depth, first, n,
-            LISTS if not is_whole else OWN if net.layers[depth].selector.kind == SHARED else ALL,
-            net.settled)
+        counts[COUNTS * depth + 4] += n_used(net, depth, first, n, ALL if is_whole else LISTS,
+                                             net.settled)
         if not is_whole:
             # Active sets, of rows to learn from: not what `forward` took.
             group(&net.pairs[depth], &net.outputs[depth], net.settled, first, n, scratch)

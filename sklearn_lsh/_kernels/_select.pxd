@@ -3,7 +3,6 @@ from libc.stdint cimport int32_t, int64_t
 from sklearn_lsh._kernels._views cimport LayerView, RowsView, Scratch, SelectorView
 
 
-cdef bint scores_all(const SelectorView* selector) noexcept nogil
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* z,
                  const RowsView* out, Py_ssize_t first, int n, Scratch* scratch,
                  int64_t* counts) noexcept nogil

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, TOPK, LayerView, Row, RowsView, Scratch,
+    PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, LayerView, Row, RowsView, Scratch,
     SelectorView, column_at, n_stored, row_at,
 )
 
@@ -221,11 +221,6 @@ cdef void hold_shared(const RowsView* out, Py_ssize_t first, int n, const int32_
         memcpy(out.indices + out.start[row], shared, n_shared * sizeof(int32_t))
 
 
-cdef bint scores_all(const SelectorView* selector) noexcept nogil:
-    """Whether it goes by the pre-activations of all neurons."""
-    return selector.kind == TOPK or selector.adaptive
-
-
 cdef int keep_best(const LayerView* layer, Row x, const float* z, uint64_t place, float* query,
                    float* scores, Scratch* scratch, int32_t* active,
                    int64_t* counts) noexcept nogil:
@@ -236,7 +231,7 @@ cdef int keep_best(const LayerView* layer, Row x, const float* z, uint64_t place
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_shortlisted, s, count
     cdef int32_t* chosen = scratch.positions
-    if scores_all(selector):
+    if selector.scores_all:
         if z != NULL:
             memcpy(scores, z, n * sizeof(float))
         else:
@@ -279,7 +274,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
         size = min(n - at, <int> TOGETHER)
         for e in range(size):
             x = row_at(inputs, first + at + e)
-            projected = n_stored(&x) if z.values == NULL or not scores_all(selector) else 0
+            projected = n_stored(&x) if z.values == NULL or not selector.scores_all else 0
             if selector.plane_start != NULL:
                 project_sparse(selector, x, scratch.queries + e * r, &projected)
             elif selector.directions != NULL:

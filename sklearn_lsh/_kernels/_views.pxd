@@ -42,6 +42,7 @@ cdef struct SelectorView:
     int32_t n_active
     int32_t n_shortlisted               # kept by their scores; by pre-activation, n_active of them
     bint by_magnitude                   # rank by |score|: activations that respond to both signs
+    bint scores_all                     # goes by the pre-activations of all neurons
     bint adaptive                       # SAMPLED, EXPECTED: the likelier, the larger
     uint64_t draw                       # SAMPLED, SHARED: which of its random sets
     int32_t n_random                    # SHARED: labels drawn for a batch, besides its own

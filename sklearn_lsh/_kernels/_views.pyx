@@ -62,6 +62,7 @@ cdef SelectorView selector_view(selector) except *:
     view.n_active = selector.n_active
     view.n_shortlisted = selector.n_shortlisted
     view.by_magnitude = selector.by_magnitude
+    view.scores_all = selector.scores_all
     view.adaptive = selector.adaptive
     view.draw = selector.draw
     view.n_kept = selector.n_kept
