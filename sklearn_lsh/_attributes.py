@@ -184,7 +184,7 @@ def _(selector: TableSelector):
 @attributes.register
 def _(selector: OutputSelector):
     n = selector.n_out
-    return attributes.dispatch(SketchSelector)(selector) | {
+    return attributes.dispatch(Selector)(selector) | {
         "counts": array(DOUBLE, n), "n_seen": integer(), "log_chance": array(FLOAT, n),
         "most_shared": integer(0, n), "n_random": integer(0, n), "draw": integer(),
     }  # fmt: skip

@@ -210,12 +210,9 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
         for rows in network.batches(inputs, workspace):
             yield rows, inputs.take(rows), workspace
 
-    def _outputs(self, inputs, network=None):
-        """Rows, slice by slice, and the output of the network for them: never all at once.
-
-        network : one that predicts, instead of this one's.
-        """
-        network = network or self._network.at_prediction()
+    def _outputs(self, inputs):
+        """Rows, slice by slice, and the output of the network for them: never all at once."""
+        network = self._network.at_prediction()
         for rows, x, workspace in self._slices(inputs, network, widest(network.layers)):
             yield rows, network.scores(x, workspace)
 

@@ -606,9 +606,10 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         k : int, default=5
             1 to the number of classes or labels.
         exact : bool, default=True
-            Whether every label is scored. If not, 1500, or 10 k, those of the best low-rank
-            approximations (as `selector='sketch'` chooses neurons), in an output layer trained
-            with `sampled_output`: faster, and now and then a label is missed.
+            Whether every label is scored by its weights as they are. If not, by weights rounded to
+            8 bits, which takes a fraction of the time, and the best 2 k + 50 of those by their
+            weights: a label near the k-th may be missed. The rounded weights, a quarter of the
+            size, are made by the first such call and kept until the network is trained again.
 
         Returns
         -------
@@ -621,12 +622,10 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         Raises
         ------
         ValueError
-            k out of range; exact=False if `sampled_output` was not in use.
+            k out of range.
         """
         inputs = self._rows(X)
         check_scalar(k, "k", Integral, min_val=1, max_val=len(self.classes_))
-        if not exact and not self._samples_output:
-            raise ValueError("exact=False needs an output layer trained with sampled_output.")
         if self.n_outputs_ == 1 and not self._multilabel:
             scores = self._scores(inputs)
             scores = np.hstack([-scores, scores])[:, -len(self.classes_) :]

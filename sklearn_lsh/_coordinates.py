@@ -89,6 +89,10 @@ class Coordinates:
         """Multiplications of `of`."""
         return n_neurons * self.n_in * (self.rank + 1)
 
+    def query_cost(self, n_entries):
+        """Multiplications for the coordinates of inputs that have so many entries."""
+        return n_entries * self.rank
+
 
 class RawCoordinates:
     """The weights themselves, as the paper hashes them."""
@@ -115,6 +119,9 @@ class RawCoordinates:
 
     def cost(self, n_neurons):
         return 0
+
+    def query_cost(self, n_entries):
+        return n_entries
 
 
 def reciprocal(values):

@@ -6,6 +6,7 @@ from copy import copy
 import numpy as np
 
 from sklearn_lsh._kernels import _passes, _train
+from sklearn_lsh._kernels._best import best_of
 from sklearn_lsh._rows import stack
 
 COSTS = ("forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense")
@@ -74,6 +75,10 @@ class Network:
         """The output alone, a view of the workspace."""
         _passes.run(self.layers, inputs, workspace)
         return workspace.outputs[-1].take(slice(0, len(inputs)))
+
+    def best(self, inputs, workspace, k):
+        """Columns, ascending, and values of the k largest outputs of every row."""
+        return best_of(self.scores(inputs, workspace), k, workspace)
 
     def train(
         self, inputs, targets, weight, optimizer, alpha, batch_size, lock_free, settled_tol, due,
@@ -145,19 +150,17 @@ class Network:
             pieces.append(workspace.outputs[n_layers - 1].take(slice(0, len(x))).to_matrix())
         return stack(pieces)
 
-    def refresh(self, spent, n_threads, idle=True):
-        """Selectors follow the weights; `idle`: those too that only predictions ask."""
+    def refresh(self, spent, n_threads):
+        """Selectors follow the weights."""
         with self.changing():
             for layer in self.layers:
-                if idle or layer.selector.trains:
-                    spent["refresh"] += layer.selector.refresh(layer, n_threads)
+                spent["refresh"] += layer.selector.refresh(layer, n_threads)
 
-    def refresh_time(self, idle, every_neuron=False):
+    def refresh_time(self, every_neuron=False):
         """Nanoseconds of a refresh like the last one, or of all neurons, on one core, roughly."""
         return sum(
             s.refresh_time(s.n_out if every_neuron else s.n_refreshed)
             for s in (layer.selector for layer in self.layers)
-            if idle or s.trains
         )
 
     def learn(self, inputs, weight, memory, workspace, spent, streaming):

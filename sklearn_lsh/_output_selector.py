@@ -1,23 +1,17 @@
 """The selector of an output layer: in training, few of very many labels."""
 
-from copy import copy
-
 import numpy as np
 
-from sklearn_lsh._selectors import DenseSelector, SketchSelector
+from sklearn_lsh._selectors import DenseSelector, Selector
 
 # With so many labels at most, all are taken.
 FEWEST = 100
 # Labels that a batch is compared on: of small batches, random ones besides its own.
 ENOUGH = 512
-# Predictions that do not score every label: coordinates, of as many as there are inputs, and how
-# many labels, or how many times as many as are wanted, the scores in them leave.
-RANK = 64
-SHORTLIST, SHORTLISTED_PER_WANTED = 1500, 10
 
 
-class OutputSelector(SketchSelector):
-    """In training the labels of a batch, for all of its examples; a sketch to predict by.
+class OutputSelector(Selector):
+    """In training the labels of a batch, for all of its examples; every label in prediction.
 
     An example's wrong labels are those of the others, and of small batches random ones. That costs
     little, since the examples share them, and nothing has to be found. Under the softmax such a
@@ -37,22 +31,15 @@ class OutputSelector(SketchSelector):
 
     kind = 6
     is_shared = True
-    trains = False
     most_shared = n_seen = 0
     counts = 0.0
 
-    def __init__(self, n_in, n_out, seed):
-        super().__init__(n_in, n_out, FEWEST, False, min(RANK, n_in), seed)
-
-    @property
-    def n_shortlisted(self):
-        if self.is_shared:
-            return self.n_active
-        return min(max(SHORTLIST, SHORTLISTED_PER_WANTED * self.n_active), self.n_out)
+    def __init__(self, n_in, n_out):
+        super().__init__(n_in, n_out, FEWEST)
 
     @property
     def most_active(self):
-        return self.most_shared if self.is_shared else self.n_shortlisted
+        return self.most_shared
 
     def expect(self, targets, batch_size, more):
         if not more:
@@ -74,9 +61,3 @@ class OutputSelector(SketchSelector):
 
     def at_prediction(self):
         return DenseSelector(self.n_in, self.n_out)
-
-    def retrieving(self, k):
-        """The selector of predictions of the k best labels that does not score all of them."""
-        selector = copy(self)
-        selector.kind, selector.is_shared, selector.n_active = SketchSelector.kind, False, k
-        return selector

@@ -224,7 +224,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
     if len(chained) > 1:
         for layer in chained:
             layer.start_as_copy()
-    selector = make_output_selector(est.sampled_output, n_in, n_outputs, seed=len(layers))
+    selector = make_output_selector(est.sampled_output, n_in, n_outputs)
     output = Layer.glorot(n_in, n_outputs, "identity", selector, rng, factor=factor)
     if loss.name == "squared_hinge" and n_outputs > 1:
         output.b[:] = -1  # most rows have few of the labels; the first steps would be about that

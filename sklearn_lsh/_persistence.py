@@ -23,7 +23,7 @@ from sklearn_lsh._schema import (
 )
 from sklearn_lsh._state import read_trainer, trainer_state
 
-FORMAT = 2
+FORMAT = 3
 
 
 # ---- Values of parameters and attributes ------------------------------------------------------

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from sklearn_lsh._kernels._passes import Plan
 from sklearn_lsh._network import WORK_PER_THREAD
-from sklearn_lsh._workspace import TOGETHER, Workspace, widest
+from sklearn_lsh._workspace import Sizes, Workspace, room_to_score, widest
 
 # Of a thread and a network, plans for so many numbers of rows are kept; a plan is for so many rows
 # and bytes at most, and has one thread.
@@ -43,7 +43,7 @@ def plan_for(network, inputs):
 def make_plan(network, inputs):
     n_rows, selectors = len(inputs), [layer.selector for layer in network.layers]
     of_row = 8 * (sum(s.n_in + s.most_active for s in selectors) + widest(network.layers))
-    scores = 4 * TOGETHER * max(s.n_out for s in selectors)
+    scores = 4 * sum(room_to_score([Sizes.of(layer) for layer in network.layers]))
     if n_rows * of_row + scores > MOST_BYTES or network.work(n_rows) >= 2 * WORK_PER_THREAD:
         return None
     layers = [copy(layer) for layer in network.layers]

@@ -2,10 +2,18 @@
 
 import os
 from copy import copy
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from sklearn_lsh._network import Network
+from sklearn_lsh._parameters import thread_count
+from sklearn_lsh._selectors import SketchSelector
+from sklearn_lsh._workspace import widest
+
+# Labels that scores by rounded weights leave, besides twice as many as are wanted.
+SPARE = 50
+ROUNDED = WeakKeyDictionary()  # output layers, by network
 
 
 def check_fits(n_rows, n_outputs, itemsize):
@@ -22,48 +30,37 @@ def check_fits(n_rows, n_outputs, itemsize):
         )
 
 
-def retrieving(network, k):
-    """The network whose output is the k best labels among those that a sketch of it finds."""
-    layers = list(network.at_prediction().layers)
-    layers[-1] = copy(layers[-1])
-    layers[-1].selector = network.layers[-1].selector.retrieving(k)
-    return Network(layers, network.loss)
+def rounded(network, n_threads):
+    """The output layer of a network with its weights rounded to 8 bits, kept for the next call."""
+    version, layer = ROUNDED.get(network, (None, None))
+    if version != network.version:
+        version, layer = network.version, copy(network.layers[-1])
+        n_out, n_in = layer.W.shape
+        layer.selector = SketchSelector(n_in, n_out, 1, False, None, 0)
+        layer.selector.refresh(layer, n_threads)
+        ROUNDED[network] = version, layer
+    return layer
 
 
-def best_of(out, k):
-    """Columns and values of the k largest entries of every row, largest first.
-
-    Values are -inf, and columns 0, where a sparse row has fewer.
-    """
-    if out.indices is None:
-        values, columns = out.to_matrix(), None
-    else:
-        matrix = out.to_csr()
-        within = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], out.length)
-        row = np.repeat(np.arange(len(out)), out.length)
-        shape = len(out), max(k, out.length.max(initial=0))
-        values, columns = np.full(shape, -np.inf, dtype=np.float32), np.zeros(shape, dtype=np.intp)
-        values[row, within], columns[row, within] = matrix.data, matrix.indices
-    edge = values.shape[1] - k
-    best = np.sort(np.argpartition(values, edge, axis=1)[:, edge:], axis=1)
-    # Of equals at the edge a partition takes any; a stable sort of all, the lower.
-    least = np.take_along_axis(values, best, axis=1).min(axis=1, keepdims=True)
-    tied = np.flatnonzero((values >= least).sum(axis=1) > k)
-    best[tied] = np.sort(np.argsort(-values[tied], axis=1, kind="stable")[:, :k], axis=1)
-    order = np.argsort(-np.take_along_axis(values, best, axis=1), axis=1, kind="stable")
-    best = np.take_along_axis(best, order, axis=1)
-    values = np.take_along_axis(values, best, axis=1)
-    return best if columns is None else np.take_along_axis(columns, best, axis=1), values
+def retrieving(network, k, n_threads):
+    """The network whose output is the k best labels by exact scores of a few by rounded weights."""
+    layer = copy(rounded(network, n_threads))
+    layer.selector = copy(layer.selector)
+    layer.selector.n_active, layer.selector.shortlisted = k, 2 + SPARE / k
+    return Network([*network.at_prediction().layers[:-1], layer], network.loss)
 
 
 def top_k(est, inputs, k, exact):
-    """Columns (intp) and raw scores (float32) of the k best outputs, (n_rows, k) both.
+    """Columns (int64) and raw scores (float32) of the k best outputs, (n_rows, k) both.
 
     exact : whether every output is scored.
     """
-    columns = np.empty((len(inputs), k), dtype=np.intp)
+    columns = np.empty((len(inputs), k), dtype=np.int64)
     values = np.empty((len(inputs), k), dtype=np.float32)
-    network = None if exact else retrieving(est._network, k)
-    for rows, out in est._outputs(inputs, network):
-        columns[rows], values[rows] = best_of(out, k)
-    return columns, values
+    network = est._network
+    network = network.at_prediction() if exact else retrieving(network, k, thread_count(est))
+    for rows, x, workspace in est._slices(inputs, network, widest(network.layers)):
+        columns[rows], values[rows] = network.best(x, workspace, k)
+    # Columns ascend: of equals the lower stays first.
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1), np.take_along_axis(values, order, axis=1)

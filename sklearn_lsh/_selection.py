@@ -60,11 +60,11 @@ def samples(sampled, n_out):
     return n_out > (FEW_LABELS if sampled == "auto" else FEWEST) and bool(sampled)
 
 
-def make_output_selector(sampled, n_in, n_out, seed):
+def make_output_selector(sampled, n_in, n_out):
     """Selector of the output layer; sampled : True, False or "auto"."""
     if not samples(sampled, n_out):
         return DenseSelector(n_in, n_out)
-    return OutputSelector(n_in, n_out, seed)
+    return OutputSelector(n_in, n_out)
 
 
 def cells(n_out):

@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from sklearn_lsh._coordinates import Coordinates
+from sklearn_lsh._coordinates import Coordinates, RawCoordinates
 from sklearn_lsh._costs import SKETCH
 from sklearn_lsh._directions import weighted_mean
 from sklearn_lsh._kernels import _sketch
@@ -46,16 +46,16 @@ class Selector:
 
     is_dense = False
     is_shared = False  # whether all rows of a batch have one active set
+    is_sketch = False  # whether all neurons are scored by a sketch
     scores_all = False  # whether it goes by the pre-activations of all neurons
     shortlisted = 1.0
-    trains = True  # whether training asks it
     learns = False  # whether it looks at the layer's inputs
     stale = True  # whether all codes have to be computed anew
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
     is_signed = adaptive = False
     draw = n_kept = n_random = 0
     log_chance = None
-    directions = sketches = sketch_starts = rows = offsets = None
+    directions = scales = sketches = sketch_starts = rows = offsets = None
     plane_start = plane_columns = plane_values = None
     hyperplanes = shift = sets = bucket_start = neurons = None
 
@@ -206,8 +206,8 @@ class SketchSelector(Selector):
     ----------
     scales : ndarray of shape (rank,), float32
         Of a neuron's coordinate by its code.
-    directions : ndarray of shape (n_in, rank), float32
-        Inputs to coordinates that match the codes.
+    directions : ndarray of shape (n_in, rank), float32, or None
+        Inputs to coordinates that match the codes. None: the coordinates are the inputs, scaled.
     sketches : ndarray of shape (n_panels, ceil(rank / 4), PANEL, 4), int8
         The codes.
     sketch_starts : ndarray of shape (n_panels * PANEL,), int32
@@ -216,14 +216,15 @@ class SketchSelector(Selector):
     """
 
     kind = 2
+    is_sketch = True
     learns = True
     CODE_ZERO = 64  # as in _kernels/products.h
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, shortlisted=SHORTLISTED):
         super().__init__(n_in, n_out, n_active, by_magnitude)
-        self.rank = rank
         self.shortlisted = shortlisted
-        self.coordinates = Coordinates(n_in, rank, seed)
+        self.coordinates = RawCoordinates(n_in) if rank is None else Coordinates(n_in, rank, seed)
+        self.rank = rank = self.coordinates.rank
         self.mean = self.coordinates.mean
         n_panels = -(-n_out // PANEL)
         self.sketches = np.zeros((n_panels, -(-rank // 4), PANEL, 4), dtype=np.int8)
@@ -259,7 +260,8 @@ class SketchSelector(Selector):
             self.scales = self.scales.astype(np.float32)
             spent *= 1 if kept else 2
         with np.errstate(over="ignore", invalid="ignore"):  # weights that diverge are told later
-            self.directions = self.coordinates.directions * self.scales
+            if self.coordinates.directions is not None:
+                self.directions = self.coordinates.directions * self.scales
         for piece in kept or found():
             self.code(*piece, n_threads)
         return spent
@@ -276,4 +278,4 @@ class SketchSelector(Selector):
         return SKETCH * self.coordinates.cost(n_neurons)
 
     def ranking_cost(self, n_projected, n_rows, n_ranked):
-        return (n_projected + n_ranked) * self.rank
+        return self.coordinates.query_cost(n_projected) + n_ranked * self.rank

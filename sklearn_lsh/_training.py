@@ -158,15 +158,14 @@ class Trainer:
             return
         if self.rows >= self.next_look:
             self.network.learn(inputs, weight, MEMORY, workspace, spent, self.streaming)
-            cost = self.network.refresh_time(self.streaming, every_neuron=True)
+            cost = self.network.refresh_time(every_neuron=True)
             self.looking += cost
             # Rows by which one look more is paid for.
             paid = (self.looking + cost - LOOK_ALLOWANCE) / (LOOK_SHARE * self.work)
             gap = min(LOOK_GAP, self.rows_per_step + self.rows / 2)
             self.next_look = max(self.rows + gap, paid)
-        # In a stream predictions may come at any time.
-        self.network.refresh(spent, workspace.n_threads, self.streaming)
-        cost = self.network.refresh_time(self.streaming)
+        self.network.refresh(spent, workspace.n_threads)
+        cost = self.network.refresh_time()
         gap = cost / (REFRESH_SHARE * self.work) if cost else np.inf
         self.next_refresh = self.rows + min(gap, self.rows_per_step + self.rows / 4)
 
@@ -183,10 +182,6 @@ class Trainer:
         self.order = self.rests = None
         if self.streaming:
             return
-        for layer in self.network.layers:
-            if layer.selector.learns and not layer.selector.trains:
-                # Only predictions ask it: nobody has kept it up to date.
-                spent["refresh"] += layer.selector.turn(layer)
         self.network.refresh(spent, n_threads)
         if keep_slots:
             return
@@ -210,8 +205,7 @@ def work_of_row(network, n_entries, sparse):
         else:
             dropped = selector.n_shortlisted - selector.n_active
             work += per_entry(sparse) * n_entries * (3 * selector.n_active + dropped)
-        if selector.trains:
-            work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
+        work += SCORE * sum(selector.costs(n_entries, 1, selector.n_ranked))
         n_entries, sparse, from_csr = selector.n_active, not selector.is_dense, False
     return work
 

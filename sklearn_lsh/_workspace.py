@@ -9,6 +9,8 @@ from sklearn_lsh._rows import Rows
 
 PANEL = 32  # these two as in _kernels/_views.pxd
 TOGETHER = 32
+MANY = 4096  # scores are looked at in chunks from so many on; as in _kernels/_best.pyx
+CHUNK = 2048
 # Rows a thread takes at a time: what they share, weights of one neuron or panels of a sketch, is
 # fetched once for all of them, and they still fit into the second-level cache.
 BLOCK = 100
@@ -29,6 +31,7 @@ class Sizes(NamedTuple):
     most_active: int
     is_shared: bool
     scores_all: bool
+    is_sketch: bool
     rank: int
     n_tables: int
     n_hashes: int
@@ -41,7 +44,7 @@ class Sizes(NamedTuple):
         s = layer.selector
         return cls(
             *layer.W.shape, layer.by_input, s.is_dense, s.n_active, s.most_active, s.is_shared,
-            s.scores_all, s.rank, s.n_tables, s.n_hashes, s.group, s.n_probes,
+            s.scores_all, s.is_sketch, s.rank, s.n_tables, s.n_hashes, s.group, s.n_probes,
             0 if s.sets is None else len(s.sets),
         )  # fmt: skip
 
@@ -120,6 +123,23 @@ def widest(layers):
     return most
 
 
+def room_to_score(sizes):
+    """Floats a thread needs to score and to keep the best: span of a row, of scores, of the best.
+
+    Rows that sketches score are TOGETHER; others come one after another.
+    """
+    spans, rooms = [0], [0]
+    for size in sizes:
+        n, k = size.n_out, size.most_active
+        rooms.append(n if n >= MANY else 0)
+        if size.is_sketch:
+            in_chunks = n >= MANY and 4 * k <= n
+            spans.append(CHUNK if in_chunks else n)
+            rooms.append(TOGETHER * (2 * k + CHUNK) if in_chunks else 0)
+    span = max(spans) + PANEL
+    return span, max(TOGETHER * span, *(size.n_out for size in sizes)), max(rooms)
+
+
 class Workspace:
     """Scratch of every thread, and room for a batch's outputs and deltas in every layer.
 
@@ -149,8 +169,10 @@ class Workspace:
 
         per_thread = self.per_thread
 
-        self.stride = n_out + PANEL
-        self.scores = per_thread(TOGETHER * self.stride, np.float32)
+        self.stride, n_scores, n_best = room_to_score(sizes)
+        self.scores = per_thread(n_scores, np.float32)
+        self.best_ids = per_thread(n_best, np.int32)
+        self.best_scores = per_thread(n_best, np.float32)
         self.edge_scores = per_thread(n_out, np.float32)
         self.bins = per_thread(n_out, np.int8)
         self.queries = per_thread(TOGETHER * most.rank, np.float32)

@@ -19,13 +19,14 @@ def make_selector(kind, n_in, n_out, n_active, by_magnitude=False):
         return DenseSelector(n_in, n_out)
     if kind == "topk":
         return TopKSelector(n_in, n_out, n_active, by_magnitude)
-    if kind == "sketch":
-        return SketchSelector(n_in, n_out, n_active, by_magnitude, 8, 0)
+    if kind in ("sketch", "raw sketch"):
+        rank = {"sketch": 8, "raw sketch": None}[kind]
+        return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, 0)
     rank = {"tables": 8, "raw tables": None}[kind]
     return TableSelector(n_in, n_out, n_active, by_magnitude, rank, 0, **TABLES)
 
 
-KINDS = ["dense", "topk", "sketch", "tables", "raw tables"]
+KINDS = ["dense", "topk", "sketch", "raw sketch", "tables", "raw tables"]
 
 
 def make_layer(kind, n_in=40, n_out=150, n_active=12, seed=0, activation="relu", **kw):

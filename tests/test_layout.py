@@ -34,6 +34,7 @@ SIBLINGS = {  # a module may use these of its own floor
     ("_selection", "_table_selector"), ("_selection", "_output_selector"),
     ("_output_selector", "_selectors"),
     ("_classifier", "_labels"), ("_classifier", "_ranking"), ("_classifier", "metrics"),
+    ("_ranking", "_parameters"),
     ("_attributes", "_training"), ("_plans", "_network"),
     ("_state", "_attributes"), ("_state", "_network"),
     ("_state", "_training"), ("_persistence", "_parameters"), ("_base", "_persistence"),

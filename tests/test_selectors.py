@@ -18,7 +18,7 @@ from sklearn_lsh._selection import cells, cheapest
 from sklearn_lsh._selection import make_selector as by_name
 from sklearn_lsh._selectors import SketchSelector, TopKSelector
 from sklearn_lsh._table_selector import TableSelector
-from sklearn_lsh._workspace import PANEL
+from sklearn_lsh._workspace import CHUNK, MANY, PANEL
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,29 +84,40 @@ def test_top_k_of_any_scores(values, share, repeat):
     assert len(lost) == 0 or kept.min() >= lost.max() - 1e-27
 
 
-@settings(max_examples=100, deadline=None)
-@given(seed=st.integers(0, 10**6), n=st.integers(2, 3000), levels=st.integers(1, 50))
-def test_top_k_prefers_the_lower_of_equals(seed, n, levels):
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.one_of(st.integers(2, 3000), st.integers(MANY - 1, 5 * CHUNK)),
+    levels=st.one_of(st.integers(1, 50), st.just(10**6)),
+    share=st.floats(0, 1),
+    order=st.sampled_from([0, 1, -1]),
+)
+def test_top_k_prefers_the_lower_of_equals(seed, n, levels, share, order):
     rng = np.random.default_rng(seed)
     values = rng.integers(levels, size=n).astype(np.float32)
-    k = int(rng.integers(1, n))
+    values = np.sort(order * values) if order else values
+    k = int(rng.integers(1, max(2, share * n)))
     layer = Layer.glorot(1, n, "relu", TopKSelector(1, n, k), np.random.RandomState(0))
     layer.W[:, 0], layer.b[:] = values, 0
     expected = np.flatnonzero(ref.top_k(values[None], k)[0])
     np.testing.assert_array_equal(select(layer, np.ones((1, 1), np.float32))[0], expected)
 
 
-def test_a_sketch_of_enough_rank_is_exact():
-    layer = make_layer("sketch", n_in=60)
+@pytest.mark.parametrize("by_magnitude", [False, True])
+@pytest.mark.parametrize("kind, n_out", [("sketch", 150), ("sketch", 9001), ("raw sketch", 9001)])
+def test_a_sketch_of_enough_rank_is_exact(kind, n_out, by_magnitude):
+    """However many neurons there are, and so whether they are looked at in chunks."""
+    layer = make_layer(kind, n_in=60, n_out=n_out, by_magnitude=by_magnitude)
     X = inputs_like(layer, n_rows=300, rank=5)
-    exact = ref.top_k(X @ layer.W.T + layer.b, layer.selector.n_active)
+    scores = X @ layer.W.T + layer.b
+    exact = ref.top_k(np.abs(scores) if by_magnitude else scores, layer.selector.n_active)
     for i, active in enumerate(select(ready(layer, X), X)):
         assert exact[i, active].sum() >= layer.selector.n_active - 1  # a tie may be rounded away
 
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("by_magnitude", [False, True])
-@pytest.mark.parametrize("kind", ["sketch", "tables"])
+@pytest.mark.parametrize("kind", ["sketch", "raw sketch", "tables"])
 def test_the_strongest_of_a_shortlist_are_kept(kind, by_magnitude, sparse):
     """More are found by their scores; which are kept, their pre-activations say."""
     layer = make_layer(kind, by_magnitude=by_magnitude)

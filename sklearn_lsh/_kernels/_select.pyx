@@ -3,6 +3,9 @@ from libc.math cimport expf, fabsf, logf
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from sklearn_lsh._kernels._best cimport (
+    CHUNK, Best, in_chunks, list_best, no_best, offer, top_k,
+)
 from sklearn_lsh._kernels._linear cimport preactivations
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
@@ -11,108 +14,22 @@ from sklearn_lsh._kernels._views cimport (
 )
 
 
+cdef extern from "matrices.h" nogil:
+    void lsh_dot4(const float**, const float**, int, int, const float*, float*)
+
 cdef extern from "products.h" nogil:
-    void lsh_dot4(const float*, const float*, const float*, const float*, const float*, int, float*)
     void lsh_project(const float*, const int32_t*, const int32_t*, int, int, const float*, int,
                      float*, int32_t*, float*, int*)
-    void lsh_score_codes(const signed char*, const unsigned char*, const unsigned char*, int,
-                         const int32_t*, const float*, float, float, float*, float*)
+    void lsh_prefetch(const float*, int, int, int, int)
+    void lsh_score_codes(const signed char*, const unsigned char**, int, int, const int32_t*,
+                         const float*, const float*, float**)
     float lsh_code(const float*, int, unsigned char*)
 
 cdef extern from "selection.h" nogil:
     void lsh_detect()
-    void lsh_masks(const unsigned char*, int, int, uint64_t*, uint64_t*)
-    void lsh_range(const float*, int, float*)
-    int lsh_count(const unsigned char*, int, unsigned char)
-    void lsh_bins(const float*, int, float, float, unsigned char*)
     int lsh_list_bits(uint64_t*, int, int32_t*)
 
 lsh_detect()
-
-cdef enum:
-    N_BINS = 256
-    FEW = 32            # this many are finished by plain selection
-
-
-cdef int edge_bin(const float* scores, int n, int* left, Scratch* scratch) noexcept nogil:
-    """Bin the scores; return the bin in which the left-th largest falls (-1: no bins to be had).
-
-    left becomes the number still to be taken from that bin. Bisection: counting bytes at or above a
-    bin takes a few instructions for dozens of them, and no branch depends on one.
-    """
-    cdef float bounds[2]
-    cdef float scale
-    cdef int low = 0, high = N_BINS, mid, count, above = 0
-    lsh_range(scores, n, bounds)
-    scale = <float> (N_BINS / (<double> bounds[1] - bounds[0]))
-    if not (scale > 0 and scale < 1e30):
-        return -1
-    lsh_bins(scores, n, bounds[0], scale, scratch.bins)
-    while high - low > 1:
-        mid = (low + high) >> 1
-        count = lsh_count(scratch.bins, n, <unsigned char> mid)
-        if count >= left[0]:
-            low = mid
-        else:
-            high = mid
-            above = count
-    left[0] -= above
-    return low
-
-
-cdef int top_k(float* scores, int n, int k, int32_t* ids, Scratch* scratch) noexcept nogil:
-    """Positions of the k largest scores, ascending; ties go to the lower position.
-
-    Bins tell which scores are in, which are out and which are on the edge; only the edge is looked
-    at again. No branch depends on a single score. Room for whole words of 64 in
-    scratch.bins; scratch.seen and scratch.edge_bits are zero before and after.
-    """
-    cdef int i, target, n_edge, best, left = k, n_words = (n + 63) >> 6
-    cdef int32_t* edge = scratch.edge
-    cdef float* values = scratch.edge_scores
-    if k >= n:
-        for i in range(n):
-            ids[i] = i
-        return n
-    target = edge_bin(scores, n, &left, scratch)
-    if target < 0:
-        for i in range(k):
-            ids[i] = i
-        return k
-    memset(scratch.bins + n, 0, (n_words << 6) - n)
-    lsh_masks(scratch.bins, n_words, target, scratch.seen, scratch.edge_bits)
-    if n & 63:
-        scratch.edge_bits[n_words - 1] &= ((<uint64_t> 1) << (n & 63)) - 1
-    n_edge = lsh_list_bits(scratch.edge_bits, n_words, edge)
-    for i in range(n_edge):
-        values[i] = scores[edge[i]]
-    while n_edge > FEW:
-        target = edge_bin(values, n_edge, &left, scratch)
-        if target < 0:
-            n_edge = left
-            break
-        best = 0
-        for i in range(n_edge):
-            if scratch.bins[i] > target:
-                scratch.seen[edge[i] >> 6] |= (<uint64_t> 1) << (edge[i] & 63)
-            elif scratch.bins[i] == target:
-                edge[best] = edge[i]
-                values[best] = values[i]
-                best += 1
-        n_edge = best
-    while left > 0:
-        best = 0
-        for i in range(1, n_edge):
-            # Positions ascend, so the first of equals is the lower.
-            if values[i] > values[best]:
-                best = i
-        scratch.seen[edge[best] >> 6] |= (<uint64_t> 1) << (edge[best] & 63)
-        left -= 1
-        n_edge -= 1
-        for i in range(best, n_edge):
-            edge[i] = edge[i + 1]
-            values[i] = values[i + 1]
-    return lsh_list_bits(scratch.seen, n_words, ids)
 
 
 cdef void project_sparse(const SelectorView* selector, Row x, float* q, int* used) noexcept nogil:
@@ -129,22 +46,35 @@ cdef void project_sparse(const SelectorView* selector, Row x, float* q, int* use
             q[selector.plane_columns[at]] += x.values[k] * selector.plane_values[at]
 
 
+cdef void scale(const SelectorView* selector, Row x, float* q, int* used) noexcept nogil:
+    """The query where coordinates are the inputs."""
+    cdef int32_t k, column
+    memset(q, 0, selector.rank * sizeof(float))
+    used[0] = n_stored(&x)
+    for k in range(n_stored(&x)):
+        column = column_at(&x, k)
+        q[column] = x.values[k] * selector.scales[column]
+
+
 cdef void score_candidates(const LayerView* layer, Row x, const float* q, const int32_t* ids, int n,
                            float* scores) noexcept nogil:
     cdef const SelectorView* selector = &layer.selector
     cdef const float* w[4]
+    cdef float start[4]
     cdef float z[4]
-    cdef int s, t
+    cdef int s, t, j
     cdef int32_t r = selector.rank
     if selector.rows == NULL:
         preactivations(layer, x, ids, n, scores)
         return
     for s in range(0, n, 4):
         for t in range(4):
-            w[t] = selector.rows + <int64_t> ids[s + t if s + t < n else n - 1] * r
-        lsh_dot4(w[0], w[1], w[2], w[3], q, r, z)
-        for t in range(4 if s + 4 <= n else n - s):
-            scores[s + t] = z[t] + selector.offsets[ids[s + t]]
+            j = ids[min(s + t, n - 1)]  # beyond the last: the last again
+            w[t] = selector.rows + <int64_t> j * r
+            start[t] = selector.offsets[j]
+        lsh_dot4(w, &q, 1, r, start, z)
+        for t in range(min(4, n - s)):
+            scores[s + t] = z[t]
 
 
 cdef inline uint64_t random_bits(uint64_t seed, uint64_t i) noexcept nogil:
@@ -222,15 +152,15 @@ cdef void hold_shared(const RowsView* out, Py_ssize_t first, int n, const int32_
 
 
 cdef int keep_best(const LayerView* layer, Row x, const float* z, uint64_t place, float* query,
-                   float* scores, Scratch* scratch, int32_t* active,
-                   int64_t* counts) noexcept nogil:
-    """Write one row's sorted shortlist from its scores, or its query; return its size.
+                   Scratch* scratch, int32_t* active, int64_t* counts) noexcept nogil:
+    """Write one row's sorted shortlist, of other kinds than SKETCH; return its size.
 
     z : its pre-activations, if they are known.
     """
     cdef const SelectorView* selector = &layer.selector
     cdef int n = selector.n_out, k = selector.n_shortlisted, s, count
     cdef int32_t* chosen = scratch.positions
+    cdef float* scores = scratch.scores
     if selector.scores_all:
         if z != NULL:
             memcpy(scores, z, n * sizeof(float))
@@ -244,14 +174,82 @@ cdef int keep_best(const LayerView* layer, Row x, const float* z, uint64_t place
             score_candidates(layer, x, query, scratch.ids, n, scores)
     counts[0] += n if n > k else 0
     if selector.by_magnitude and n > k:
-        for s in range(n):
-            scores[s] = fabsf(scores[s])
+        make_absolute(scores, n)
     if selector.kind != TABLES:
         return top_k(scores, n, k, active, scratch)
     count = top_k(scores, n, k, chosen, scratch)
     for s in range(count):
         mark(scratch, scratch.ids[chosen[s]])
     return lsh_list_bits(scratch.seen, (selector.n_out + 63) >> 6, active)
+
+
+cdef void make_absolute(float* scores, int n) noexcept nogil:
+    cdef int s
+    for s in range(n):
+        scores[s] = fabsf(scores[s])
+
+
+cdef void score_panels(const SelectorView* selector, int64_t begin, int64_t end, int n,
+                       const float* scales, Scratch* scratch) noexcept nogil:
+    """Scores of the neurons of the panels [begin, end) for n rows, whose queries are coded."""
+    cdef int s, e, part, n_parts = (n + 3) // 4, fours = (selector.rank + 3) // 4
+    cdef int64_t panel, size = PANEL * fours * 4
+    cdef int share = <int> (size // 4 + n_parts - 1) // n_parts
+    cdef const signed char* coming
+    cdef const unsigned char* queries[4]
+    cdef float of_query[4]
+    cdef float* scores[4]
+    for panel in range(begin, end):
+        # Asked for a part at a time: often a page of its own, which no processor asks for itself.
+        coming = selector.sketches + min(panel + 1, (selector.n_out - 1) // PANEL) * size
+        for part in range(n_parts):
+            for s in range(4):
+                e = min(4 * part + s, n - 1)  # beyond the last row: the last again
+                queries[s] = scratch.query_codes + e * fours * 4
+                of_query[s] = scales[e]
+                scores[s] = scratch.scores + e * scratch.stride + (panel - begin) * PANEL
+            lsh_prefetch(<const float*> coming, <int> size // 4, part, share, <int> size // 4)
+            lsh_score_codes(selector.sketches + panel * size, queries,
+                            min(n - 4 * part, 4), fours,
+                            selector.sketch_starts + panel * PANEL,
+                            selector.offsets + panel * PANEL, of_query, scores)
+
+
+cdef void keep_best_of_sketch(const SelectorView* selector, const RowsView* out, Py_ssize_t first,
+                              int n, Scratch* scratch, int64_t* counts) noexcept nogil:
+    """Shortlists of the rows [first, first + n), TOGETHER at most, by their queries."""
+    cdef int r = selector.rank, k = selector.n_shortlisted, n_out = selector.n_out
+    cdef int fours = (r + 3) // 4, e, size
+    cdef bint by_chunks = in_chunks(n_out, k)
+    cdef int step = CHUNK if by_chunks else n_out
+    cdef int part
+    cdef int64_t at
+    cdef float scales[TOGETHER]
+    cdef Best best[TOGETHER]
+    cdef float* scores
+    cdef int32_t* active
+    for e in range(n):
+        scales[e] = lsh_code(scratch.queries + e * r, r, scratch.query_codes + e * fours * 4)
+        if by_chunks:
+            best[e] = no_best(scratch, e, k)
+    for part in range((n_out + step - 1) // step):
+        at = <int64_t> part * step
+        size = <int> min(step, n_out - at)
+        score_panels(selector, at // PANEL, (at + size + PANEL - 1) // PANEL, n, scales, scratch)
+        for e in range(n):
+            scores = scratch.scores + e * scratch.stride
+            active = out.indices + out.start[first + e]
+            if selector.by_magnitude:
+                make_absolute(scores, size)
+            if by_chunks:
+                offer(&best[e], scores, size, <int> at, scratch)
+            else:
+                out.length[first + e] = top_k(scores, size, k, active, scratch)
+    for e in range(n):
+        counts[0] += n_out if n_out > k else 0
+        if by_chunks:
+            out.length[first + e] = list_best(&best[e], out.indices + out.start[first + e],
+                                              scratch)
 
 
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* z,
@@ -264,13 +262,11 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
     """
     cdef const SelectorView* selector = &layer.selector
     cdef int32_t r = selector.rank
-    cdef int at, e, f, size, projected, fours = (r + 3) // 4
-    cdef int64_t panel, group
-    cdef float scales[TOGETHER]
+    cdef int group, at, e, size, projected
     cdef Py_ssize_t row
     cdef Row x
     for group in range((n + TOGETHER - 1) // TOGETHER):
-        at = <int> group * TOGETHER
+        at = group * TOGETHER
         size = min(n - at, <int> TOGETHER)
         for e in range(size):
             x = row_at(inputs, first + at + e)
@@ -281,28 +277,17 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                 lsh_project(x.values, x.indices, x.lines, x.n_lines, x.length,
                             selector.directions, r, scratch.queries + e * r, scratch.kept,
                             scratch.packed, &projected)
+            elif selector.scales != NULL:
+                scale(selector, x, scratch.queries + e * r, &projected)
             counts[1] += projected
         if selector.kind == SKETCH:
-            for e in range(size):
-                scales[e] = lsh_code(scratch.queries + e * r, r,
-                                     scratch.query_codes + e * fours * 4)
-            for panel in range((selector.n_out + PANEL - 1) // PANEL):
-                for e in range(0, size, 2):
-                    # Two rows at a time; a last one alone is scored twice over.
-                    f = min(e + 1, size - 1)
-                    lsh_score_codes(selector.sketches + panel * PANEL * fours * 4,
-                                    scratch.query_codes + e * fours * 4,
-                                    scratch.query_codes + f * fours * 4, fours,
-                                    selector.sketch_starts + panel * PANEL,
-                                    selector.offsets + panel * PANEL, scales[e], scales[f],
-                                    scratch.scores + e * scratch.stride + panel * PANEL,
-                                    scratch.scores + (e + 1) * scratch.stride + panel * PANEL)
+            keep_best_of_sketch(selector, out, first + at, size, scratch, counts)
+            continue
         for e in range(size):
             row = first + at + e
             out.length[row] = keep_best(
                 layer, row_at(inputs, row), z.values + z.start[row] if z.values != NULL else NULL,
-                row, scratch.queries + e * r,
-                scratch.scores + e * scratch.stride, scratch, out.indices + out.start[row], counts)
+                row, scratch.queries + e * r, scratch, out.indices + out.start[row], counts)
 
 
 cdef void keep_strongest(const SelectorView* selector, const RowsView* out, Py_ssize_t first, int n,

@@ -46,7 +46,7 @@ def sketch(const float[:, :] W, const int32_t[::1] ids, const float[:, :, ::1] d
     return np.asarray(out), np.asarray(at_rest)
 
 
-def encode(const float[:, ::1] vectors, const float[::1] scales, const int32_t[::1] ids,
+def encode(const float[:, :] vectors, const float[::1] scales, const int32_t[::1] ids,
            int8_t[:, :, :, ::1] codes, int32_t[::1] sums, int largest, int factor, int n_threads):
     """The neurons' coordinates over their scales, as whole numbers up to `largest` either way.
 

@@ -49,8 +49,9 @@ cdef struct SelectorView:
     int32_t n_kept                      # EXPECTED: size of those sets
     # query: q = directions' x
     int32_t rank
-    const float* directions             # (n_in, rank); NULL: entries of each row are listed
-    const int32_t* plane_start          # (n_in + 1,)
+    const float* directions             # (n_in, rank); NULL:
+    const float* scales                 # (n_in,) q = scales * x; or NULL too:
+    const int32_t* plane_start          # (n_in + 1,) the entries of each of its rows are listed
     const int32_t* plane_columns
     const float* plane_values
     # sketch of every neuron: score_j = sketch_j . q + offset_j; SKETCH rounds both to 8 bits
@@ -118,8 +119,10 @@ cdef struct StepView:
 
 
 cdef struct Scratch:                    # one thread's share of a Workspace
-    float* scores                       # (TOGETHER, stride); or of a sample, its labels' log_chance
-    int64_t stride                      # max n_out, padded to whole panels
+    float* scores                       # (TOGETHER, stride); or of a row or a sample (max n_out,)
+    int64_t stride                      # whole panels
+    int32_t* best_ids                   # (TOGETHER, 2 k + CHUNK) by sketches; or of a row
+    float* best_scores
     float* edge_scores                  # (max n_out,)
     unsigned char* bins                 # (max n_out, padded to 64)
     float* queries                      # (TOGETHER, max rank)

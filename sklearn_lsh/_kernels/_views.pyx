@@ -69,6 +69,7 @@ cdef SelectorView selector_view(selector) except *:
     view.n_random = selector.n_random
     view.rank = selector.rank
     view.directions = floats(selector.directions)
+    view.scales = floats(selector.scales) if selector.directions is None else NULL
     view.sketches = <signed char*> data(selector.sketches, b"i", 1)
     view.sketch_starts = ints(selector.sketch_starts)
     view.rows = floats(selector.rows)
@@ -165,6 +166,8 @@ cdef Scratch scratch_view(workspace, int thread) except *:
     cdef Scratch view
     view.scores = floats(workspace.scores[thread])
     view.stride = workspace.stride
+    view.best_ids = ints(workspace.best_ids[thread])
+    view.best_scores = floats(workspace.best_scores[thread])
     view.edge_scores = floats(workspace.edge_scores[thread])
     view.queries = floats(workspace.queries[thread])
     view.query_codes = <unsigned char*> data(workspace.query_codes[thread], b"u", 1)

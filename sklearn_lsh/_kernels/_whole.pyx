@@ -17,8 +17,7 @@ from sklearn_lsh._kernels._views cimport (
 
 cdef extern from "matrices.h" nogil:
     void lsh_detect()
-    void lsh_dot16(const float**, const float**, int, const float*, float*)
-    void lsh_dot4x1(const float**, const float*, int, const float*, float*)
+    void lsh_dot4(const float**, const float**, int, int, const float*, float*)
     void lsh_combine(const float**, int, const int32_t*, int, const float*, int64_t, int, float**)
 
 cdef extern from "products.h" nogil:
@@ -28,6 +27,7 @@ lsh_detect()
 
 cdef enum:
     COLUMNS = 32                        # of weights, which stay in the cache for all rows
+    AT_ONCE = 8                         # rows whose sums are in registers
 
 
 cdef void spread(const RowsView* rows, const RowsView* whole, Py_ssize_t first,
@@ -68,17 +68,17 @@ cdef void pick(const RowsView* whole, const RowsView* rows, Py_ssize_t first, in
 
 cdef void forward_whole(const LayerView* layer, const Whole* whole, Held held, Py_ssize_t first,
                         int n) noexcept nogil:
-    """Pre-activations of the rows [first, first + n), four by four at a time, in whole.z."""
+    """Pre-activations of the rows [first, first + n), in whole.z, four neurons at a time."""
     cdef const RowsView* inputs = &whole.x
     cdef const RowsView* out = &whole.z
     cdef Py_ssize_t row
-    cdef int n_steps = (n + 3) // 4, s, t, step, e
-    cdef int n_parts = (n_steps + 1) // 2, share = (layer.n_in + n_parts - 1) // n_parts
+    cdef int n_steps = (n + AT_ONCE - 1) // AT_ONCE, s, t, step, e, size
+    cdef int share = (layer.n_in + n_steps - 1) // n_steps
     cdef int32_t j
     cdef const float* w[4]
-    cdef const float* x[4]
+    cdef const float* x[AT_ONCE]
     cdef float start[4]
-    cdef float scores[16]
+    cdef float scores[4 * AT_ONCE]
     for s in range(0, held.n, 4):
         for t in range(4):
             # Beyond the last neuron: the last again.
@@ -86,21 +86,16 @@ cdef void forward_whole(const LayerView* layer, const Whole* whole, Held held, P
             w[t] = layer.W + j * layer.stride
             start[t] = layer.b[j]
         for step in range(n_steps):
-            row = first + 4 * step
-            if n >= 4 and step % 2 == 0:  # the next four's weights, a part at a time
+            row = first + AT_ONCE * step
+            size = min(n - AT_ONCE * step, <int> AT_ONCE)
+            if n >= 4:  # the next four's weights, a part at a time
                 for t in range(4):
                     j = held.neurons[min(s + 4 + t, held.n - 1)]
-                    lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step // 2, share,
-                                 layer.n_in)
-            if 4 * step + 4 <= n:
-                for e in range(4):
-                    x[e] = inputs.values + inputs.start[row + e]
-                lsh_dot16(w, x, layer.n_in, start, scores)
-            else:
-                for e in range(n - 4 * step):
-                    lsh_dot4x1(w, inputs.values + inputs.start[row + e], layer.n_in, start,
-                               scores + 4 * e)
-            for e in range(min(4, n - 4 * step)):
+                    lsh_prefetch(layer.W + j * layer.stride, layer.n_in, step, share, layer.n_in)
+            for e in range(size):
+                x[e] = inputs.values + inputs.start[row + e]
+            lsh_dot4(w, x, size, layer.n_in, start, scores)
+            for e in range(size):
                 for t in range(min(4, held.n - s)):
                     out.values[out.start[row + e] + s + t] = scores[4 * e + t]
 
@@ -113,10 +108,12 @@ cdef void forward_own(const LayerView* layer, const Whole* whole, const RowsView
     cdef int32_t j
     cdef Row own
     cdef const float* w[4]
+    cdef const float* x
     cdef float start[4]
     cdef float scores[4]
     for row in range(first, first + n):
         own = row_at(out, row)
+        x = whole.x.values + whole.x.start[row]
         for s in range(0, own.length, 4):
             for t in range(4):
                 # Beyond the last neuron: the last again.
@@ -125,7 +122,7 @@ cdef void forward_own(const LayerView* layer, const Whole* whole, const RowsView
                 start[t] = layer.b[j]
                 lsh_prefetch(layer.W + own.indices[min(s + 4 + t, own.length - 1)] * layer.stride,
                              layer.n_in, 0, layer.n_in, layer.n_in)
-            lsh_dot4x1(w, whole.x.values + whole.x.start[row], layer.n_in, start, scores)
+            lsh_dot4(w, &x, 1, layer.n_in, start, scores)
             for t in range(min(4, own.length - s)):
                 out.values[out.start[row] + s + t] = scores[t]
 

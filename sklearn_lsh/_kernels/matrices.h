@@ -13,7 +13,7 @@ LSH_NOINLINE static void lsh_dot_tail(const float *const *w, const float *x, int
         for (int t = 0; t < 4; t++) out[t] += w[t][k] * x[k];
 }
 
-/* out[4 e + t] = start[t] + <w[t], x[e]>, e and t = 0..3 */
+/* But for the last products, out[4 e + t] = start[t] + <w[t], x[e]>, e and t = 0..3 */
 #define LSH_DOT16                                                                                 \
     (const float *const *w, const float *const *x, int n, const float *LSH_RESTRICT start,        \
      float *LSH_RESTRICT out)
@@ -49,36 +49,41 @@ LSH_AVX512 static inline __m512 lsh_sum_fours(__m512 a, __m512 b) {
 LSH_AVX512 static inline __m512 lsh_sum_pairs(__m512 a, __m512 b) {
     return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
 }
-LSH_AVX512 static void lsh_dot16_by16 LSH_DOT16 {
+/* The sums of four rows, two side by side in s, two in u, in the order of `out`. */
+LSH_AVX512 static inline __m512 lsh_sum16(const __m512 *s, const __m512 *u) {
     const __m512i order = _mm512_setr_epi32(0, 8, 1, 9, 4, 12, 5, 13, 2, 10, 3, 11, 6, 14, 7, 15);
-    const __m512 first = _mm512_broadcast_f32x4(_mm_loadu_ps(start));
-    __m512 s[4], u[4];
-    LSH_UNROLL
-    for (int t = 0; t < 4; t++) s[t] = u[t] = _mm512_setzero_ps();
-    for (int k = 0; k < LSH_TAIL(n); k += 8) {
-        const __m512 x01 = lsh_beside(x[0] + k, x[1] + k), x23 = lsh_beside(x[2] + k, x[3] + k);
-        LSH_UNROLL
-        for (int t = 0; t < 4; t++) {
-            const __m512 v = _mm512_castpd_ps(
-                _mm512_broadcast_f64x4(_mm256_castps_pd(_mm256_loadu_ps(w[t] + k))));
-            s[t] = _mm512_fmadd_ps(v, x01, s[t]);
-            u[t] = _mm512_fmadd_ps(v, x23, u[t]);
-        }
-    }
     const __m512 sums = lsh_sum_pairs(
         lsh_sum_pairs(lsh_sum_fours(s[0], s[1]), lsh_sum_fours(s[2], s[3])),
         lsh_sum_pairs(lsh_sum_fours(u[0], u[1]), lsh_sum_fours(u[2], u[3])));
-    _mm512_storeu_ps(out, _mm512_add_ps(first, _mm512_permutexvar_ps(order, sums)));
+    return _mm512_permutexvar_ps(order, sums);
 }
+#define LSH_DOT_BY16(name, pairs)                                                                 \
+    LSH_AVX512 static void name LSH_DOT16 {                                                       \
+        const __m512 first = _mm512_broadcast_f32x4(_mm_loadu_ps(start));                         \
+        __m512 s[pairs][4];                                                                       \
+        LSH_UNROLL                                                                                \
+        for (int p = 0; p < pairs; p++)                                                           \
+            for (int t = 0; t < 4; t++) s[p][t] = _mm512_setzero_ps();                            \
+        for (int k = 0; k < LSH_TAIL(n); k += 8) {                                                \
+            __m512 v[4];                                                                          \
+            LSH_UNROLL                                                                            \
+            for (int t = 0; t < 4; t++)                                                           \
+                v[t] = _mm512_castpd_ps(                                                          \
+                    _mm512_broadcast_f64x4(_mm256_castps_pd(_mm256_loadu_ps(w[t] + k))));         \
+            LSH_UNROLL                                                                            \
+            for (int p = 0; p < pairs; p++) {                                                     \
+                const __m512 both = lsh_beside(x[2 * p] + k, x[2 * p + 1] + k);                   \
+                LSH_UNROLL                                                                        \
+                for (int t = 0; t < 4; t++) s[p][t] = _mm512_fmadd_ps(v[t], both, s[p][t]);       \
+            }                                                                                     \
+        }                                                                                         \
+        LSH_UNROLL                                                                                \
+        for (int p = 0; p < pairs; p += 2)                                                        \
+            _mm512_storeu_ps(out + 8 * p, _mm512_add_ps(first, lsh_sum16(s[p], s[p + 1])));       \
+    }
+LSH_DOT_BY16(lsh_dot16_by16, 2)
+LSH_DOT_BY16(lsh_dot32_by16, 4)
 #endif
-static inline void lsh_dot16 LSH_DOT16 {
-#ifdef LSH_AVX512
-    if (lsh_avx512) lsh_dot16_by16(w, x, n, start, out);
-    else
-#endif
-    lsh_dot16_by8(w, x, n, start, out);
-    for (int e = 0; e < 4; e++) lsh_dot_tail(w, x[e], n, out + 4 * e);
-}
 
 /* The same of one row, to the same bits: out[t] = start[t] + <w[t], x> */
 LSH_KERNEL(lsh_dot4_by8,
@@ -93,10 +98,18 @@ LSH_KERNEL(lsh_dot4_by8,
     LSH_UNROLL
     for (int t = 0; t < 4; t++) out[t] = start[t] + LSH_SUM8(sum[t]);
 })
-static inline void lsh_dot4x1(const float *const *w, const float *x, int n, const float *start,
-                              float *LSH_RESTRICT out) {
-    lsh_dot4_by8(w, x, n, start, out);
-    lsh_dot_tail(w, x, n, out);
+
+/* out[4 e + t] = start[t] + <w[t], x[e]>, t = 0..3, of n_rows rows e */
+static inline void lsh_dot4(const float *const *w, const float *const *x, int n_rows, int n,
+                            const float *start, float *LSH_RESTRICT out) {
+    int e = 0;
+#ifdef LSH_AVX512
+    for (; lsh_avx512 && e + 8 <= n_rows; e += 8) lsh_dot32_by16(w, x + e, n, start, out + 4 * e);
+    for (; lsh_avx512 && e + 4 <= n_rows; e += 4) lsh_dot16_by16(w, x + e, n, start, out + 4 * e);
+#endif
+    for (; e + 4 <= n_rows; e += 4) lsh_dot16_by8(w, x + e, n, start, out + 4 * e);
+    for (; e < n_rows; e++) lsh_dot4_by8(w, x[e], n, start, out + 4 * e);
+    for (e = 0; n % LSH_LINE && e < n_rows; e++) lsh_dot_tail(w, x[e], n, out + 4 * e);
 }
 
 /* So many columns of `lsh_combine` at a time, from registers. */

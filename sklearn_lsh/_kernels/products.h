@@ -121,19 +121,6 @@ LSH_KERNEL(lsh_gather_axpy,
     for (int k = 0; k < n; k++) out[k] += a * w[ids[k]];
 })
 
-/* out[t] = <w[t], q>, t = 0..3 */
-LSH_KERNEL(lsh_dot4,
-    (const float *LSH_RESTRICT w0, const float *LSH_RESTRICT w1, const float *LSH_RESTRICT w2,
-     const float *LSH_RESTRICT w3, const float *LSH_RESTRICT q, int n, float *LSH_RESTRICT out),
-    (w0, w1, w2, w3, q, n, out), {
-    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    LSH_SIMD(omp simd reduction(+ : s0, s1, s2, s3))
-    for (int k = 0; k < n; k++) {
-        s0 += w0[k] * q[k]; s1 += w1[k] * q[k]; s2 += w2[k] * q[k]; s3 += w3[k] * q[k];
-    }
-    out[0] = s0; out[1] = s1; out[2] = s2; out[3] = s3;
-})
-
 /* out0[t] = start[t] + sum_k q0[k] panel[32 k + t], out1 with q1, t = 0..31: from registers */
 LSH_KERNEL(lsh_score,
     (const float *LSH_RESTRICT panel, const float *LSH_RESTRICT q0, const float *LSH_RESTRICT q1,
@@ -169,95 +156,96 @@ static inline float lsh_code(const float *q, int r, uint8_t *codes) {
     return tells ? most / 63 : 0;
 }
 
-/* out0[t] = scale0 * (starts[t] + sum_k q0[k] codes[k / 4][t][k % 4]) + offsets[t], out1 with q1,
- * t = 0..31. Sums of whole numbers: the same on every machine. */
-static void lsh_score_codes_base(const int8_t *codes, const uint8_t *q0, const uint8_t *q1, int fours,
-                                 const int32_t *starts, const float *offsets, float scale0,
-                                 float scale1, float *out0, float *out1) {
-    for (int t = 0; t < 32; t++) {
-        int32_t sum0 = starts[t], sum1 = starts[t];
-        for (int k = 0; k < 4 * fours; k++) {
-            const int32_t code = codes[128 * (k / 4) + 4 * t + k % 4];
-            sum0 += q0[k] * code;
-            sum1 += q1[k] * code;
+/* out[e][t] = scales[e] * (starts[t] + sum_k q[e][k] codes[k / 4][t][k % 4]) + offsets[t], t = 0..31, of n_rows
+ * rows e, up to 4, all 4 of which can be asked. Sums of whole numbers: the same on every machine. */
+#define LSH_SCORE_CODES                                                                           \
+    (const int8_t *codes, const uint8_t *const *q, int n_rows, int fours, const int32_t *starts,  \
+     const float *offsets, const float *scales, float *const *out)
+static void lsh_score_codes_base LSH_SCORE_CODES {
+    for (int e = 0; e < n_rows; e++)
+        for (int t = 0; t < 32; t++) {
+            int32_t sum = starts[t];
+            for (int k = 0; k < 4 * fours; k++)
+                sum += q[e][k] * codes[128 * (k / 4) + 4 * t + k % 4];
+            out[e][t] = scales[e] * (float)sum + offsets[t];
         }
-        out0[t] = scale0 * (float)sum0 + offsets[t];
-        out1[t] = scale1 * (float)sum1 + offsets[t];
-    }
 }
 #ifdef LSH_AVX2
-LSH_AVX2 static void lsh_score_codes_avx2(const int8_t *codes, const uint8_t *q0, const uint8_t *q1,
-                                          int fours, const int32_t *starts, const float *offsets,
-                                          float scale0, float scale1, float *out0, float *out1) {
+static inline int32_t lsh_four(const uint8_t *q) {
+    int32_t four;
+    memcpy(&four, q, 4);
+    return four;
+}
+LSH_AVX2 static void lsh_score_codes_avx2 LSH_SCORE_CODES {
     const __m256i ones = _mm256_set1_epi16(1);
-    __m256i sum0[4], sum1[4];
-    LSH_UNROLL
-    for (int t = 0; t < 4; t++)
-        sum0[t] = sum1[t] = _mm256_loadu_si256((const __m256i *)(starts + 8 * t));
-    for (int k = 0; k < fours; k++, codes += 128) {
-        int32_t four0, four1;
-        memcpy(&four0, q0 + 4 * k, 4);
-        memcpy(&four1, q1 + 4 * k, 4);
-        const __m256i a0 = _mm256_set1_epi32(four0), a1 = _mm256_set1_epi32(four1);
+    for (int e = 0; e < n_rows; e += 2) { /* two at a time fit the registers */
+        __m256i sum0[4], sum1[4];
+        LSH_UNROLL
+        for (int t = 0; t < 4; t++)
+            sum0[t] = sum1[t] = _mm256_loadu_si256((const __m256i *)(starts + 8 * t));
+        for (int k = 0; k < fours; k++) {
+            const __m256i a0 = _mm256_set1_epi32(lsh_four(q[e] + 4 * k));
+            const __m256i a1 = _mm256_set1_epi32(lsh_four(q[e + 1] + 4 * k));
+            LSH_UNROLL
+            for (int t = 0; t < 4; t++) {
+                const __m256i c = _mm256_loadu_si256((const __m256i *)(codes + 128 * k + 32 * t));
+                /* Two products of 127 x 127 fit 16 bits. */
+                sum0[t] = _mm256_add_epi32(
+                    sum0[t], _mm256_madd_epi16(_mm256_maddubs_epi16(a0, c), ones));
+                sum1[t] = _mm256_add_epi32(
+                    sum1[t], _mm256_madd_epi16(_mm256_maddubs_epi16(a1, c), ones));
+            }
+        }
+        const __m256 s0 = _mm256_set1_ps(scales[e]), s1 = _mm256_set1_ps(scales[e + 1]);
         LSH_UNROLL
         for (int t = 0; t < 4; t++) {
-            const __m256i c = _mm256_loadu_si256((const __m256i *)(codes + 32 * t));
-            /* Two products of 127 x 127 fit 16 bits. */
-            sum0[t] = _mm256_add_epi32(
-                sum0[t], _mm256_madd_epi16(_mm256_maddubs_epi16(a0, c), ones));
-            sum1[t] = _mm256_add_epi32(
-                sum1[t], _mm256_madd_epi16(_mm256_maddubs_epi16(a1, c), ones));
+            const __m256 offset = _mm256_loadu_ps(offsets + 8 * t);
+            const __m256 z0 = _mm256_cvtepi32_ps(sum0[t]), z1 = _mm256_cvtepi32_ps(sum1[t]);
+            _mm256_storeu_ps(out[e] + 8 * t, _mm256_fmadd_ps(s0, z0, offset));
+            _mm256_storeu_ps(out[e + 1] + 8 * t, _mm256_fmadd_ps(s1, z1, offset));
         }
     }
-    const __m256 s0 = _mm256_set1_ps(scale0), s1 = _mm256_set1_ps(scale1);
-    LSH_UNROLL
-    for (int t = 0; t < 4; t++) {
-        const __m256 offset = _mm256_loadu_ps(offsets + 8 * t);
-        _mm256_storeu_ps(out0 + 8 * t, _mm256_fmadd_ps(s0, _mm256_cvtepi32_ps(sum0[t]), offset));
-        _mm256_storeu_ps(out1 + 8 * t, _mm256_fmadd_ps(s1, _mm256_cvtepi32_ps(sum1[t]), offset));
-    }
 }
-LSH_AVX512 static void lsh_score_codes_avx512(const int8_t *codes, const uint8_t *q0, const uint8_t *q1,
-                                              int fours, const int32_t *starts, const float *offsets,
-                                              float scale0, float scale1, float *out0, float *out1) {
-    __m512i sum0[2], sum1[2];
-    LSH_UNROLL
-    for (int t = 0; t < 2; t++) sum0[t] = sum1[t] = _mm512_loadu_si512(starts + 16 * t);
-    for (int k = 0; k < fours; k++, codes += 128) {
-        int32_t four0, four1;
-        memcpy(&four0, q0 + 4 * k, 4);
-        memcpy(&four1, q1 + 4 * k, 4);
-        const __m512i a0 = _mm512_set1_epi32(four0), a1 = _mm512_set1_epi32(four1);
-        LSH_UNROLL
-        for (int t = 0; t < 2; t++) {
-            const __m512i c = _mm512_loadu_si512(codes + 64 * t);
-            sum0[t] = _mm512_dpbusd_epi32(sum0[t], a0, c);
-            sum1[t] = _mm512_dpbusd_epi32(sum1[t], a1, c);
-        }
+#define LSH_SCORE_BY16(name, rows)                                                                \
+    LSH_AVX512 static void name LSH_SCORE_CODES {                                                 \
+        __m512i sum[rows][2];                                                                     \
+        LSH_UNROLL                                                                                \
+        for (int e = 0; e < rows; e++)                                                            \
+            for (int t = 0; t < 2; t++) sum[e][t] = _mm512_loadu_si512(starts + 16 * t);          \
+        for (int k = 0; k < fours; k++) {                                                         \
+            const __m512i low = _mm512_loadu_si512(codes + 128 * k);                              \
+            const __m512i high = _mm512_loadu_si512(codes + 128 * k + 64);                        \
+            LSH_UNROLL                                                                            \
+            for (int e = 0; e < rows; e++) {                                                      \
+                const __m512i a = _mm512_set1_epi32(lsh_four(q[e] + 4 * k));                      \
+                sum[e][0] = _mm512_dpbusd_epi32(sum[e][0], a, low);                               \
+                sum[e][1] = _mm512_dpbusd_epi32(sum[e][1], a, high);                              \
+            }                                                                                     \
+        }                                                                                         \
+        LSH_UNROLL                                                                                \
+        for (int e = 0; e < rows; e++)                                                            \
+            for (int t = 0; t < 2; t++)                                                           \
+                _mm512_storeu_ps(out[e] + 16 * t,                                                 \
+                                 _mm512_fmadd_ps(_mm512_set1_ps(scales[e]),                       \
+                                                 _mm512_cvtepi32_ps(sum[e][t]),                   \
+                                                 _mm512_loadu_ps(offsets + 16 * t)));             \
     }
-    const __m512 s0 = _mm512_set1_ps(scale0), s1 = _mm512_set1_ps(scale1);
-    LSH_UNROLL
-    for (int t = 0; t < 2; t++) {
-        const __m512 offset = _mm512_loadu_ps(offsets + 16 * t);
-        _mm512_storeu_ps(out0 + 16 * t, _mm512_fmadd_ps(s0, _mm512_cvtepi32_ps(sum0[t]), offset));
-        _mm512_storeu_ps(out1 + 16 * t, _mm512_fmadd_ps(s1, _mm512_cvtepi32_ps(sum1[t]), offset));
-    }
-}
+LSH_SCORE_BY16(lsh_score_codes_of_4, 4)
+LSH_SCORE_BY16(lsh_score_codes_of_1, 1)
 #endif
-static inline void lsh_score_codes(const int8_t *codes, const uint8_t *q0, const uint8_t *q1, int fours,
-                                   const int32_t *starts, const float *offsets, float scale0,
-                                   float scale1, float *out0, float *out1) {
+static inline void lsh_score_codes LSH_SCORE_CODES {
 #ifdef LSH_AVX2
     if (lsh_avx512) {
-        lsh_score_codes_avx512(codes, q0, q1, fours, starts, offsets, scale0, scale1, out0, out1);
+        (n_rows == 1 ? lsh_score_codes_of_1 : lsh_score_codes_of_4)(codes, q, n_rows, fours, starts,
+                                                                    offsets, scales, out);
         return;
     }
     if (lsh_avx2) {
-        lsh_score_codes_avx2(codes, q0, q1, fours, starts, offsets, scale0, scale1, out0, out1);
+        lsh_score_codes_avx2(codes, q, n_rows, fours, starts, offsets, scales, out);
         return;
     }
 #endif
-    lsh_score_codes_base(codes, q0, q1, fours, starts, offsets, scale0, scale1, out0, out1);
+    lsh_score_codes_base(codes, q, n_rows, fours, starts, offsets, scales, out);
 }
 
 /* So many columns of `lsh_project` at a time, from registers. */

@@ -121,6 +121,45 @@ static inline void lsh_masks(const uint8_t *bins, int n_words, int target, uint6
 #endif
     lsh_masks_base(bins, n_words, target, above, edge);
 }
+
+/* Lists the scores above t: numbers, from `first` on, and values; gives how many there are. */
+static int lsh_above_base(const float *x, int n, float t, int first, int32_t *ids, float *values) {
+    int count = 0;
+    for (int k = 0; k < n; k++)
+        if (x[k] > t) {
+            ids[count] = first + k;
+            values[count++] = x[k];
+        }
+    return count;
+}
+#ifdef LSH_AVX2
+LSH_AVX2 static int lsh_above_avx2(const float *x, int n, float t, int first, int32_t *ids,
+                                   float *values) {
+    const __m256 least = _mm256_set1_ps(t);
+    int count = 0, k = 0;
+    for (; k + 32 <= n; k += 32) {
+        uint32_t found = 0;
+        LSH_UNROLL
+        for (int c = 0; c < 4; c++) {
+            const __m256 is_above = _mm256_cmp_ps(_mm256_loadu_ps(x + k + 8 * c), least, _CMP_GT_OQ);
+            found |= (uint32_t)_mm256_movemask_ps(is_above) << 8 * c;
+        }
+        for (; found; found &= found - 1) {
+            const int at = k + LSH_LOWEST_BIT(found);
+            ids[count] = first + at;
+            values[count++] = x[at];
+        }
+    }
+    return count + lsh_above_base(x + k, n - k, t, first + k, ids + count, values + count);
+}
+#endif
+static inline int lsh_above(const float *x, int n, float t, int first, int32_t *ids, float *values) {
+#ifdef LSH_AVX2
+    if (lsh_avx2) return lsh_above_avx2(x, n, t, first, ids, values);
+#endif
+    return lsh_above_base(x, n, t, first, ids, values);
+}
+
 /* Positions of the bits, ascending; clears them and gives their number. */
 static inline int lsh_list_bits(uint64_t *words, int n_words, int32_t *positions) {
     int count = 0;
