@@ -8,7 +8,7 @@ LSHMLPClassifier with sampled_output True and False, "adagrad" is "sampled" with
 12.5 times the rates; "torch" is PyTorch on all cores, EmbeddingBag with SparseAdam and a fused Adam
 for the rest, its input weights drawn with deviation .1; "torch_sampled" is that on the labels of
 the batch and 2000 random ones; "omikuji" is Parabel, three trees. Networks take an epoch each in
-turn; then ours predict the best labels in turn, every label scored and by the sketch. Rate and
+turn; then ours predict the best labels in turn, every label scored and by rounded weights. Rate and
 batch of each are the quickest of those whose precision after the last epoch is within two standard
 errors of its best. P@k on the test rows after every epoch, every label scored; peak memory is that
 of a process per network. It is the test rows that choose, for all alike, and who has more settings
@@ -78,8 +78,8 @@ class Ours:
         return self.model.predict_top_k(X, TOP, exact=exact)[0]
 
     def retrieval(self, X, Y):
-        """Rows a second and precisions of predictions, every label scored and by the sketch."""
-        record = {"exact": [], "sketch": []}
+        """Rows a second and precisions of predictions, exact and by rounded weights."""
+        record = {"exact": [], "rounded": []}
         for _, kind in product(range(5), record):
             start = time.perf_counter()
             top = self.top(X, kind == "exact")
@@ -169,21 +169,21 @@ def table(results):
 
 
 def retrievals(results):
-    """Predictions of the best labels: every label scored against a sketch."""
+    """Predictions of the best labels: exact against rounded weights."""
     yield (
-        "| set | labels | method | exact, rows / s | sketch, rows / s | ratio | P@1, exact | "
-        "P@1, sketch |"
+        "| set | labels | method | exact, rows / s | rounded, rows / s | ratio | P@1, exact | "
+        "P@1, rounded |"
     )
     yield "|---|---|---|---|---|---|---|---|"
     for name, record in results.items():
         for method, run in record["seeds"][0].items():
             if "retrieval" in run:
                 found = run["retrieval"]
-                exact, sketch = np.array(found["exact"]), np.array(found["sketch"])
+                exact, rounded = np.array(found["exact"]), np.array(found["rounded"])
                 yield (f"| {name} | {record['labels']:,} | {method} | {np.median(exact):,.0f} | "
-                       f"{np.median(sketch):,.0f} | {np.median(sketch / exact):.1f} | "
+                       f"{np.median(rounded):,.0f} | {np.median(rounded / exact):.1f} | "
                        f"{found['precisions, exact'][0]:.3f} | "
-                       f"{found['precisions, sketch'][0]:.3f} |")  # fmt: skip
+                       f"{found['precisions, rounded'][0]:.3f} |")  # fmt: skip
 
 
 def main():

@@ -43,8 +43,9 @@ def plan_for(network, inputs):
 def make_plan(network, inputs):
     n_rows, selectors = len(inputs), [layer.selector for layer in network.layers]
     of_row = 8 * (sum(s.n_in + s.most_active for s in selectors) + widest(network.layers))
-    scores = 4 * sum(room_to_score([Sizes.of(layer) for layer in network.layers]))
-    if n_rows * of_row + scores > MOST_BYTES or network.work(n_rows) >= 2 * WORK_PER_THREAD:
+    _, n_scores, n_best = room_to_score([Sizes.of(layer) for layer in network.layers])
+    of_thread = 4 * n_scores + 8 * n_best + 20 * max(s.n_out for s in selectors)
+    if n_rows * of_row + of_thread > MOST_BYTES or network.work(n_rows) >= 2 * WORK_PER_THREAD:
         return None
     layers = [copy(layer) for layer in network.layers]
     for layer in layers:

@@ -124,7 +124,7 @@ def widest(layers):
 
 
 def room_to_score(sizes):
-    """Floats a thread needs to score and to keep the best: span of a row, of scores, of the best.
+    """What a thread needs: scores from a row to the next, scores in all, places for the best.
 
     Rows that sketches score are TOGETHER; others come one after another.
     """
