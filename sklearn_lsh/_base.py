@@ -40,6 +40,7 @@ from sklearn_lsh._workspace import Workspace, widest
 PREDICT_BATCH = 512
 # Activations of a layer that are held at once in prediction.
 BATCH_ACTIVATIONS = 2**22
+ROWS_PER_PASS = 64  # that share what is read of the weights, whatever they hold
 LARGEST_BATCH = 2**40  # in sums of floating-point numbers a batch still counts
 
 
@@ -204,7 +205,9 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
 
         n_held : floats that a row takes in a layer at most.
         """
-        n_rows = min(len(inputs), PREDICT_BATCH, max(1, BATCH_ACTIVATIONS // n_held))
+        # Scores of very many labels, even so, take half the room of their weights at most.
+        least = min(ROWS_PER_PASS, 1 + network.layers[-1].selector.n_in // 2)
+        n_rows = min(len(inputs), PREDICT_BATCH, max(least, BATCH_ACTIVATIONS // n_held))
         n_threads = self._threads(n_rows, network)
         workspace = Workspace(network.layers, n_rows, n_threads, training=False)
         for rows in network.batches(inputs, workspace):

@@ -512,7 +512,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     def _decisions(self, scores):
         """Number of the class, or the labels that are on: dense, or CSR as they were in `fit`."""
         if not self._multilabel:
-            return scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0] > 0
+            if scores.shape[1] > 1:
+                return scores.argmax(axis=1)
+            return np.where(scores[:, 0] > 0, len(self.classes_) - 1, 0)
         least = 0.0
         if self.out_activation_ == "softmax":
             # Half of the share of the likeliest: true labels all have the same.
@@ -591,9 +593,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         """
         slices = self._score_slices(self._rows(X))
         decisions = stack([self._decisions(scores) for _, scores in slices])
-        if self._multilabel:
-            return decisions
-        return self.classes_[np.minimum(decisions, len(self.classes_) - 1).astype(int)]
+        return decisions if self._multilabel else self.classes_[decisions]
 
     def predict_top_k(self, X, k=5, *, exact=True):
         """The best classes or labels of every row, best first.
