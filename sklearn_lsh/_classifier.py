@@ -609,15 +609,17 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             Whether every label is scored by its weights as they are. If not, by weights rounded to
             8 bits, which takes a fraction of the time, and the best 2 k + 50 of those by their
             weights: a label near the k-th may be missed. The rounded weights, a quarter of the
-            size, are made by the first such call and kept until the network is trained again.
+            size, are made and kept by the first such call after training; they do not follow
+            weights that are changed by hand. Where that takes no longer, every label is scored: in
+            networks without hidden layers, and for more than about a sixteenth of the labels.
 
         Returns
         -------
         labels : ndarray of shape (n_samples, k)
             From `classes_`; of equally good ones the lower first.
         scores : ndarray of shape (n_samples, k), float32
-            Raw scores, as `decision_function` gives them; of two classes the score of the second
-            and its negative.
+            Raw scores, as `decision_function` gives them (without `exact`, to rounding); of two
+            classes the score of the second and its negative.
 
         Raises
         ------

@@ -6,7 +6,7 @@ from copy import copy
 import numpy as np
 
 from sklearn_lsh._kernels import _passes, _train
-from sklearn_lsh._kernels._best import best_of
+from sklearn_lsh._kernels._best import largest_of
 from sklearn_lsh._rows import stack
 
 COSTS = ("forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense")
@@ -29,7 +29,7 @@ class Network:
 
     @contextmanager
     def changing(self):
-        """While this lasts, and after it, predictions go by no plan from before it or within."""
+        """While this lasts, and after it, predictions go by nothing that was kept before."""
         self.version += 1
         try:
             yield
@@ -78,7 +78,7 @@ class Network:
 
     def best(self, inputs, workspace, k):
         """Columns, ascending, and values of the k largest outputs of every row."""
-        return best_of(self.scores(inputs, workspace), k, workspace)
+        return largest_of(self.scores(inputs, workspace), k, workspace)
 
     def train(
         self, inputs, targets, weight, optimizer, alpha, batch_size, lock_free, settled_tol, due,

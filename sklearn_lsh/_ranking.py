@@ -13,6 +13,8 @@ from sklearn_lsh._workspace import widest
 
 # Labels that scores by rounded weights leave, besides twice as many as are wanted.
 SPARE = 50
+# Of fewer labels for each of those, all are scored in no more time.
+LEAST_PER_FOUND = 8
 ROUNDED = WeakKeyDictionary()  # output layers, by network
 
 
@@ -36,18 +38,25 @@ def rounded(network, n_threads):
     if version != network.version:
         version, layer = network.version, copy(network.layers[-1])
         n_out, n_in = layer.W.shape
-        layer.selector = SketchSelector(n_in, n_out, 1, False, None, 0)
+        layer.slots, layer.selector = [], SketchSelector(n_in, n_out, 1, False, None, 0)
         layer.selector.refresh(layer, n_threads)
         ROUNDED[network] = version, layer
     return layer
 
 
 def retrieving(network, k, n_threads):
-    """The network whose output is the k best labels by exact scores of a few by rounded weights."""
+    """The network whose output is the k best of the few labels that rounded weights tell.
+
+    Where that is no less work, the one that scores every label.
+    """
+    below, n_out = network.at_prediction().layers[:-1], network.layers[-1].selector.n_out
+    if not below or LEAST_PER_FOUND * (2 * k + SPARE) > n_out:
+        # Of sparse inputs only what is stored is multiplied.
+        return network.at_prediction()
     layer = copy(rounded(network, n_threads))
     layer.selector = copy(layer.selector)
     layer.selector.n_active, layer.selector.shortlisted = k, 2 + SPARE / k
-    return Network([*network.at_prediction().layers[:-1], layer], network.loss)
+    return Network([*below, layer], network.loss)
 
 
 def top_k(est, inputs, k, exact):

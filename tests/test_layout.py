@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import sklearn_lsh
+from sklearn_lsh import _workspace
 
 PACKAGE = Path(sklearn_lsh.__file__).parent
 FLOORS = [
@@ -66,6 +67,13 @@ def own(name):
         first, *rest = module.split(".")
         if first == "sklearn_lsh":
             yield rest[0] if rest else "__init__"
+
+
+def test_constants_of_kernels_are_those_of_the_workspace():
+    given = "".join(path.read_text() for path in sorted(PACKAGE.glob("_kernels/*.p[yx][xd]")))
+    for name in ("PANEL", "TOGETHER", "MANY", "CHUNK"):
+        numbers = re.findall(rf"^    {name} = (\d+)", given, re.M)
+        assert [int(number) for number in numbers] == [getattr(_workspace, name)]
 
 
 def test_every_module_has_a_floor():

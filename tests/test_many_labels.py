@@ -144,21 +144,57 @@ def test_top_k_is_the_order_of_the_scores(sampled_output):
 
 
 @pytest.mark.parametrize("sampled_output", [True, False])
-@pytest.mark.parametrize("n_labels", [300, 5000])
-def test_top_k_by_rounded_weights_scores_exactly_what_it_finds(n_labels, sampled_output):
+@pytest.mark.parametrize("n_labels, hidden", [(600, (16,)), (5000, (16,)), (5000, (128,))])
+def test_top_k_by_rounded_weights_scores_what_it_finds(n_labels, hidden, sampled_output):
     X, Y = labelled(400, 300, n_labels)
     model = many(
-        sampled_output=sampled_output, max_iter=3, learning_rate_init=4e-3, warm_start=True
-    )
+        sampled_output=sampled_output, max_iter=3, learning_rate_init=4e-3, warm_start=True,
+        hidden_layer_sizes=hidden,
+    )  # fmt: skip
     for _ in range(2):  # the second time other weights, which it follows
         model.fit(X, Y)
-        exact, scores = model.predict_top_k(X, 4)[0], model.decision_function(X)
-        labels, best = model.predict_top_k(X, 4, exact=False)
-        np.testing.assert_array_equal(best, np.take_along_axis(scores, labels, axis=1))
-        assert np.all(np.diff(best, axis=1) <= 0)
-        assert np.mean(labels == exact) > 0.995
+        scores = model.decision_function(X)
+        for k in (4, 1, 9):
+            exact, _ = model.predict_top_k(X, k)
+            labels, best = model.predict_top_k(X, k, exact=False)
+            found = np.take_along_axis(scores, labels, axis=1)
+            np.testing.assert_allclose(best, found, rtol=1e-5, atol=1e-5)
+            assert np.all(np.diff(best, axis=1) <= 0)
+            assert np.mean(labels == exact) > 0.99
     every, _ = model.predict_top_k(X[:3], n_labels, exact=False)
     np.testing.assert_array_equal(np.sort(every, axis=1), np.tile(np.arange(n_labels), (3, 1)))
+
+
+def test_rounded_weights_keep_no_state_of_the_optimiser():
+    X, Y = labelled(60, 50, 600)
+    model = many(warm_start=True).fit(X, Y)
+    model.predict_top_k(X, 3, exact=False)
+    assert model._network.layers[-1].slots
+    assert not _ranking.ROUNDED[model._network][1].slots
+
+
+def test_top_k_without_hidden_layers():
+    X, Y = labelled(60, 50, 600)
+    model = many(hidden_layer_sizes=()).fit(X, Y)
+    for got, exact in zip(
+        model.predict_top_k(X, 3, exact=False), model.predict_top_k(X, 3), strict=True
+    ):
+        np.testing.assert_array_equal(got, exact)
+
+
+@pytest.mark.parametrize("n_labels", [150, 9000])
+def test_top_k_of_scores_that_overflow(n_labels):
+    """Infinite scores come first or last; every label is there once."""
+    X, Y = labelled(20, 50, n_labels)
+    model = many(hidden_layer_sizes=(), sampled_output=False).fit(X.toarray(), Y)
+    weights = np.random.default_rng(0).permutation(np.linspace(-9, 9, n_labels))
+    model.coefs_[0][:] = weights
+    model.intercepts_[0][:] = 0
+    for k in (3, n_labels // 3, n_labels):
+        labels, scores = model.predict_top_k(np.full((2, 50), 3e36, dtype=np.float32), k)
+        assert all(len(set(row)) == k for row in labels)
+        assert np.isinf(scores[:, 0]).all()
+        assert np.all(weights[labels[:, : n_labels // 4]] > 0)
 
 
 @pytest.mark.parametrize("names", [["b", "a"], ["c", "a", "b"]])

@@ -1,5 +1,6 @@
 """The largest of many scores."""
 from cython.parallel cimport prange, threadid
+from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -35,13 +36,15 @@ cdef int edge_bin(const float* scores, int n, int* left, Scratch* scratch) noexc
     bin takes a few instructions for dozens of them, and no branch depends on one.
     """
     cdef float bounds[2]
-    cdef float scale
+    cdef float least, scale
     cdef int low = 0, high = N_BINS, mid, count, above = 0
     lsh_range(scores, n, bounds)
-    scale = <float> (N_BINS / (<double> bounds[1] - bounds[0]))
+    # Scores that have overflowed are in the bins at the ends.
+    least = max(bounds[0], -FLT_MAX)
+    scale = <float> (N_BINS / (<double> min(bounds[1], FLT_MAX) - least))
     if not (scale > 0 and scale < 1e30):
         return -1
-    lsh_bins(scores, n, bounds[0], scale, scratch.bins)
+    lsh_bins(scores, n, least, scale, scratch.bins)
     while high - low > 1:
         mid = (low + high) >> 1
         count = lsh_count(scratch.bins, n, <unsigned char> mid)
@@ -181,14 +184,22 @@ cdef int top_k(const float* scores, int n, int k, int32_t* ids, Scratch* scratch
 cdef void pick(const RowsView* out, Py_ssize_t i, int k, int64_t* columns, float* values,
                Scratch* scratch) noexcept nogil:
     cdef Row row = row_at(out, i)
-    cdef int s, t, count = top_k(row.values, row.length, k, scratch.positions, scratch)
+    cdef int s, t, spare = 0, taken = 0
+    cdef int count = top_k(row.values, row.length, k, scratch.positions, scratch)
     for s in range(k):
-        t = scratch.positions[s] if s < count else 0
-        values[s] = row.values[t] if s < count else -INFINITY
-        columns[s] = 0 if s >= count else t if row.indices == NULL else row.indices[t]
+        if s < count:
+            t = scratch.positions[s]
+        else:  # scores that are no numbers: the first that are left
+            while taken < count and spare == scratch.positions[taken]:
+                spare += 1
+                taken += 1
+            t = spare
+            spare += 1
+        values[s] = row.values[t] if t < row.length else -INFINITY
+        columns[s] = 0 if t >= row.length else t if row.indices == NULL else row.indices[t]
 
 
-def best_of(out, k, workspace):
+def largest_of(out, k, workspace):
     """Columns (int64) and values of the k largest entries of every row, columns ascending.
 
     out : of the workspace. Columns are 0 and values -inf where a row has fewer.

@@ -120,7 +120,7 @@ cdef struct StepView:
 
 cdef struct Scratch:                    # one thread's share of a Workspace
     float* scores                       # (TOGETHER, stride); or of a row or a sample (max n_out,)
-    int64_t stride                      # whole panels
+    int64_t stride                      # with room to round up to whole panels
     int32_t* best_ids                   # (TOGETHER, 2 k + CHUNK) by sketches; or of a row
     float* best_scores
     float* edge_scores                  # (max n_out,)

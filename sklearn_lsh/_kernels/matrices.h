@@ -1,5 +1,5 @@
-/* Products of matrices whose rows lie apart: four rows by four, from registers. AVX-512 takes twice as much
- * side by side, in the same order, so that the bits are those of AVX2. */
+/* Products of matrices whose rows lie apart: four rows by four, from registers. AVX-512 takes two rows
+ * side by side, and eight at a time, in the same order, so that the bits are those of AVX2. */
 #ifndef SKLEARN_LSH_MATRICES_H
 #define SKLEARN_LSH_MATRICES_H
 
@@ -13,7 +13,7 @@ LSH_NOINLINE static void lsh_dot_tail(const float *const *w, const float *x, int
         for (int t = 0; t < 4; t++) out[t] += w[t][k] * x[k];
 }
 
-/* But for the last products, out[4 e + t] = start[t] + <w[t], x[e]>, e and t = 0..3 */
+/* But for the last products, out[4 e + t] = start[t] + <w[t], x[e]>, t = 0..3, e = 0..3 or 0..7 */
 #define LSH_DOT16                                                                                 \
     (const float *const *w, const float *const *x, int n, const float *LSH_RESTRICT start,        \
      float *LSH_RESTRICT out)

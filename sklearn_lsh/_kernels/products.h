@@ -157,7 +157,8 @@ static inline float lsh_code(const float *q, int r, uint8_t *codes) {
 }
 
 /* out[e][t] = scales[e] * (starts[t] + sum_k q[e][k] codes[k / 4][t][k % 4]) + offsets[t], t = 0..31, of n_rows
- * rows e, up to 4, all 4 of which can be asked. Sums of whole numbers: the same on every machine. */
+ * rows e, up to 4, all 4 of which can be asked. The sums, of whole numbers, are the same on every
+ * machine. */
 #define LSH_SCORE_CODES                                                                           \
     (const int8_t *codes, const uint8_t *const *q, int n_rows, int fours, const int32_t *starts,  \
      const float *offsets, const float *scales, float *const *out)
