@@ -158,7 +158,8 @@ def test_top_k_by_rounded_weights_scores_what_it_finds(n_labels, hidden, sampled
             exact, _ = model.predict_top_k(X, k)
             labels, best = model.predict_top_k(X, k, exact=False)
             found = np.take_along_axis(scores, labels, axis=1)
-            np.testing.assert_allclose(best, found, rtol=1e-5, atol=1e-5)
+            # Where all labels are a whole matrix, few of them are summed in another order.
+            np.testing.assert_allclose(best, found, rtol=1e-5 if hidden == (128,) else 0)
             assert np.all(np.diff(best, axis=1) <= 0)
             assert np.mean(labels == exact) > 0.99
     every, _ = model.predict_top_k(X[:3], n_labels, exact=False)
