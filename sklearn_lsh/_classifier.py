@@ -184,7 +184,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         have, and random ones where these are few, corrected under the softmax by their chance to
         be there (importance sampling, Bengio & Senecal 2003). Predictions score all labels. Not
         for 100 labels or fewer. 'auto': above 4096 classes or labels. `early_stopping` then goes by
-        the precision of the best label where there are several.
+        the precision of the best label where there are several; weights of a dense layer of sparse
+        inputs start by the entries of a row, not the number of columns.
     settled_tol : float or 'auto', default='auto'
         A training row whose predicted probabilities (under `sampled_output`, of the outputs that
         are computed) are all closer than this to its targets is settled; under 'squared_hinge' one

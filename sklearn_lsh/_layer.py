@@ -63,7 +63,8 @@ class Layer:
                fan_in=None):  # fmt: skip
         """Uniform start of Glorot & Bengio (2010), drawn as scikit-learn draws it.
 
-        fan_in : inputs that a row has, if not n_in.
+        fan_in : inputs that a row has, if not n_in. The bound is far wider then, and a bias as
+            large would outweigh what a row adds: biases start at 0, as in that paper.
         """
         bound = np.sqrt(factor / ((fan_in or n_in) + n_out))
         layer = cls(aligned((n_in, n_out) if by_input else (n_out, n_in)), None, activation,
@@ -72,7 +73,8 @@ class Layer:
         for k in range(0, n_in, together):
             columns = layer.W[:, k : k + together]
             columns[...] = rng.uniform(-bound, bound, columns.shape[::-1]).T
-        layer.b = rng.uniform(-bound, bound, n_out).astype(np.float32)
+        b = np.zeros(n_out) if fan_in else rng.uniform(-bound, bound, n_out)
+        layer.b = b.astype(np.float32)
         return layer
 
     def start_as_copy(self):

@@ -214,7 +214,7 @@ def make_network(est, n_in, n_outputs, loss, n_entries, sparse, rng):
         # The output's bound, too, goes by the activation below, as in scikit-learn.
         factor = 2.0 if activation == "logistic" else 6.0
         # Of very many features a row has few. Elsewhere weights start as in scikit-learn.
-        fan_in = n_entries if by_input and samples(est.sampled_output, n_outputs) else n_in
+        fan_in = n_entries if by_input and samples(est.sampled_output, n_outputs) else None
         layers.append(
             Layer.glorot(n_in, n_out, activation, selector, rng, by_input, factor, fan_in)
         )

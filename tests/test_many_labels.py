@@ -79,6 +79,14 @@ def test_a_step_on_sampled_labels_follows_the_oracle(asynchronous, n_rows, n_hid
     np.testing.assert_allclose(stepped.intercepts_[0], a - 0.5 * below.sum(axis=0), atol=2e-6)
 
 
+def test_input_weights_of_sparse_rows_start_by_their_entries():
+    X, Y = labelled(300, 5000, 200)
+    model = many(learning_rate_init=1e-30).fit(X, Y)
+    bound = np.sqrt(6 / (X.nnz / 300 + 16))
+    assert 0.999 * bound < np.abs(model.coefs_[0]).max() <= bound
+    assert np.abs(model.intercepts_[0]).max() < 1e-20 < np.abs(model.intercepts_[1]).max()
+
+
 @pytest.mark.parametrize("loss", ["softmax", "log_loss", "squared_hinge"])
 def test_a_chunk_without_labels(loss):
     X, Y = labelled(600, 20, 1000)
