@@ -1,7 +1,7 @@
 """docs/paper.md and its pictures from the records of paper.py."""
 
-import json
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import product
 from pathlib import Path
 
 import matplotlib
@@ -83,6 +83,35 @@ def accuracy_section(store):
         finish(name, "active neurons (%)", "test accuracy", f"{data}, {len(widths)} hidden layers")
         text += f"![accuracy]({name})\n\n"
     return text
+
+
+def gap_section(store):
+    text = "## Behind dense\n\nPoints of test accuracy below the better of the two dense networks, "
+    text += "differences of the means below. A mean over the sets is of those that the row has.\n\n"
+    found = grouped(
+        store, lambda r: 100 * r["accuracy"], "data", "widths", "method", "density",
+        part="accuracy",
+    )  # fmt: skip
+    dense = defaultdict(float)
+    for (data, widths, method, _), values in found.items():
+        if method.startswith("dense"):
+            dense[data, widths] = max(dense[data, widths], np.mean(values))
+    sets = sorted({data for data, _ in dense})
+    chosen = ("auto", "lsh", "sketch", "topk", "adaptive_dropout", "dropout")
+    rows = []
+    for level, widths, method in product(
+        sorted({key[3] for key in found}), sorted({key[1] for key in found}, key=len), chosen
+    ):
+        gaps = {
+            data: dense[data, widths] - np.mean(found[data, widths, method, level])
+            for data in sets
+            if (data, widths) in dense and (data, widths, method, level) in found
+        }
+        if gaps:
+            each = (f"{gaps[data]:.2f}" if data in gaps else "-" for data in sets)
+            mean = f"{np.mean(list(gaps.values())):.2f} ({len(gaps)})"
+            rows.append([f"{100 * level:g} %", len(widths), method, *each, mean])
+    return text + table(["active", "hidden layers", "method", *sets, "mean (sets)"], rows) + "\n"
 
 
 def pareto_section(store):
@@ -188,23 +217,25 @@ def finish(name, x, y, title):
 
 def write(store):
     sections = {
-        "accuracy": (accuracy_section, pareto_section), "depth": (depth_section,),
+        "accuracy": (gap_section, accuracy_section, pareto_section), "depth": (depth_section,),
         "width": (width_section,), "recall": (recall_section,),
     }  # fmt: skip
     text = (
         "# The paper's experiments\n\n`python benchmarks/paper.py`; what is missing has not been "
-        "run yet. Methods and data: the head of that file.\n\n"
+        "run yet. Methods and data: the head of that file. Every run's own call (parts, sets or "
+        "methods of that one), machine and versions are in its [record](results/paper.json).\n\n"
     )
-    made = {json.dumps(r["environment"], sort_keys=True) for r in store.records.values()}
     remarks = {
         f"- {job['part']}, {job['method']}: {record['remark']}.\n"
         for job, record in store.select()
         if "remark" in record
     }
     text += "".join(sorted(remarks)) + "\n" * bool(remarks)
-    for place in map(json.loads, sorted(made)):
-        versions = ", ".join(f"{name} {version}" for name, version in place["versions"].items())
-        text += f"- `{place['command']}`: {place['machine']}; {versions}\n"
+    made = Counter(
+        (r["environment"]["machine"], *(map(" ".join, r["environment"]["versions"].items())))
+        for r in store.records.values()
+    )
+    text += "".join(f"- {n} runs: {'; '.join(place)}\n" for place, n in made.items())
     text += "\n"
     for part, writers in sections.items():
         if any(True for _ in store.select(part=part)):

@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_lsh._costs import is_matrix
+from sklearn_lsh._kernels._best import in_chunks
 from sklearn_lsh._rows import Rows
 
 PANEL = 32  # these two as in _kernels/_views.pxd
 TOGETHER = 32
-MANY = 4096  # scores are looked at in chunks from so many on; as in _kernels/_best.pyx
-CHUNK = 2048
+CHUNK = 2048  # as in _kernels/_best.pxd
 # Rows a thread takes at a time: what they share, weights of one neuron or panels of a sketch, is
 # fetched once for all of them, and they still fit into the second-level cache.
 BLOCK = 100
@@ -131,11 +131,10 @@ def room_to_score(sizes):
     spans, rooms = [0], [0]
     for size in sizes:
         n, k = size.n_out, size.most_active
-        rooms.append(n if n >= MANY else 0)
+        rooms.append(n if in_chunks(n, 0) else 0)  # of a row, whatever its k
         if size.is_sketch:
-            in_chunks = n >= MANY and 4 * k <= n
-            spans.append(CHUNK if in_chunks else n)
-            rooms.append(TOGETHER * (2 * k + CHUNK) if in_chunks else 0)
+            spans.append(CHUNK if in_chunks(n, k) else n)
+            rooms.append(TOGETHER * (2 * k + CHUNK) if in_chunks(n, k) else 0)
     span = max(spans) + PANEL
     return span, max(TOGETHER * span, *(size.n_out for size in sizes)), max(rooms)
 

@@ -18,7 +18,7 @@ from sklearn_lsh._selection import cells, cheapest
 from sklearn_lsh._selection import make_selector as by_name
 from sklearn_lsh._selectors import SketchSelector, TopKSelector
 from sklearn_lsh._table_selector import TableSelector
-from sklearn_lsh._workspace import CHUNK, MANY, PANEL
+from sklearn_lsh._workspace import CHUNK, PANEL
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,7 +87,7 @@ def test_top_k_of_any_scores(values, share, repeat):
 @settings(max_examples=200, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    n=st.one_of(st.integers(2, 3000), st.integers(MANY - 1, 5 * CHUNK)),
+    n=st.one_of(st.integers(2, 3000), st.integers(2 * CHUNK - 1, 5 * CHUNK)),
     levels=st.one_of(st.integers(1, 50), st.just(10**6)),
     share=st.floats(0, 1),
     order=st.sampled_from([0, 1, -1]),

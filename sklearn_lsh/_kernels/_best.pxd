@@ -15,7 +15,7 @@ cdef struct Best:       # what may be among the k best of the scores that have b
     float least         # others have to be above
 
 
-cdef bint in_chunks(int n, int k) noexcept nogil
+cpdef bint in_chunks(int n, int k) noexcept nogil
 cdef Best no_best(Scratch* scratch, int place, int k) noexcept nogil
 cdef void offer(Best* best, const float* scores, int n, int first, Scratch* scratch) noexcept nogil
 cdef int list_best(Best* best, int32_t* ids, Scratch* scratch) noexcept nogil

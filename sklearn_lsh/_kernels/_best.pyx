@@ -26,7 +26,7 @@ lsh_detect()
 cdef enum:
     N_BINS = 256
     FEW = 32            # this many are finished by plain selection
-    MANY = 4096         # as in _workspace.py
+    MANY = 4096
 
 
 cdef int edge_bin(const float* scores, int n, int* left, Scratch* scratch) noexcept nogil:
@@ -112,7 +112,7 @@ cdef int largest(const float* scores, int n, int k, int32_t* ids, Scratch* scrat
     return lsh_list_bits(scratch.seen, n_words, ids)
 
 
-cdef bint in_chunks(int n, int k) noexcept nogil:
+cpdef bint in_chunks(int n, int k) noexcept nogil:
     """Whether scores are better offered a chunk at a time: few of many are wanted."""
     return n >= MANY and 4 * k <= n
 
@@ -181,8 +181,8 @@ cdef int top_k(const float* scores, int n, int k, int32_t* ids, Scratch* scratch
     return list_best(&best, ids, scratch)
 
 
-cdef void pick(const RowsView* out, Py_ssize_t i, int k, int64_t* columns, float* values,
-               Scratch* scratch) noexcept nogil:
+cdef void best_of_row(const RowsView* out, Py_ssize_t i, int k, int64_t* columns, float* values,
+                      Scratch* scratch) noexcept nogil:
     cdef Row row = row_at(out, i)
     cdef int s, t, spare = 0, taken = 0
     cdef int count = top_k(row.values, row.length, k, scratch.positions, scratch)
@@ -213,6 +213,6 @@ def largest_of(out, k, workspace):
     cdef int64_t* columns_at = <int64_t*> data(columns, b"i", 8)
     cdef float* values_at = floats(values)
     for i in prange(view.n, schedule="static", num_threads=n_threads, nogil=True):
-        pick(&view, i, n_best, columns_at + i * n_best, values_at + i * n_best,
-             &scratch[threadid()])
+        best_of_row(&view, i, n_best, columns_at + i * n_best, values_at + i * n_best,
+                    &scratch[threadid()])
     return columns, values

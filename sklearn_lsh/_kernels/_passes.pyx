@@ -17,7 +17,7 @@ from sklearn_lsh._kernels._views cimport (
     LINE, SHARED, LayerView, Row, RowsView, Scratch, Whole, data, floats, layer_view, n_stored,
     pairs_view, place_of, row_at, rows_view, scratch_views, whole_view,
 )
-from sklearn_lsh._kernels._whole cimport backward_whole, forward_own, forward_whole, pick, spread
+from sklearn_lsh._kernels._whole cimport backward_whole, forward_own, forward_whole, gather, spread
 
 
 cdef extern from "products.h" nogil:
@@ -190,7 +190,7 @@ cdef void forward_block(const Net* net, Py_ssize_t first, int n, Scratch* scratc
             group(&net.pairs[depth], out, NULL, first, n, scratch)
             forward(layer, inputs, out, &net.pairs[depth], first, n, scratch)
         elif chooses:
-            pick(&whole.z, out, first, n)
+            gather(&whole.z, out, first, n)
         used = n_used(net, depth, first, n, extent, NULL)
         counts[COUNTS * depth] += used
         if layer.selector.n_shortlisted > layer.selector.n_active:

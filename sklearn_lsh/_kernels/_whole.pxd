@@ -11,7 +11,8 @@ cdef struct Held:                       # the neurons that all rows of a block h
 
 cdef void spread(const RowsView* rows, const RowsView* whole, Py_ssize_t first,
                  int n) noexcept nogil
-cdef void pick(const RowsView* whole, const RowsView* rows, Py_ssize_t first, int n) noexcept nogil
+cdef void gather(const RowsView* whole, const RowsView* rows, Py_ssize_t first,
+                 int n) noexcept nogil
 cdef void forward_whole(const LayerView* layer, const Whole* whole, Held held, Py_ssize_t first,
                         int n) noexcept nogil
 cdef void forward_own(const LayerView* layer, const Whole* whole, const RowsView* out,

@@ -51,7 +51,8 @@ cdef void spread(const RowsView* rows, const RowsView* whole, Py_ssize_t first,
         memcpy(to + x.length - tail, x.values + LINE * x.n_lines, tail * sizeof(float))
 
 
-cdef void pick(const RowsView* whole, const RowsView* rows, Py_ssize_t first, int n) noexcept nogil:
+cdef void gather(const RowsView* whole, const RowsView* rows, Py_ssize_t first,
+                 int n) noexcept nogil:
     """Give the rows [first, first + n) their columns of `whole`."""
     cdef Py_ssize_t row
     cdef int32_t s
