@@ -93,7 +93,7 @@ class MultiplicationsDisplay:
         dense, end, self.bars_ = self.multiplications["dense"], 0.0, {}
         for k, kind in enumerate(KINDS):
             spent = self.multiplications.get(kind, 0)
-            share = spent / dense if spent else 0.0
+            share = spent / dense if dense else 0.0  # of no rows there is none
             # One entry a kind in the legend, and only of kinds there are.
             known = ax.get_legend_handles_labels()[1]
             label = kind if spent and kind not in known else "_nolegend_"

@@ -52,15 +52,23 @@ class Directions:
                 image *= 1 - memory
                 image += (old * kept_variances) @ (old.T @ basis)
                 image += (memory * (1 - memory)) * np.outer(shift, shift @ basis)
+            # In a unit of their own: fourth powers of inputs overflow before anything else does.
+            unit = power_of_two(np.abs(image).max())
+            image = image / unit if unit else np.zeros_like(image)
             squares, rotation = np.linalg.eigh((image.T @ image).astype(np.float64))
             variances = np.sqrt(np.maximum(squares[::-1], 0))
             real = variances > NEGLIGIBLE * variances[0]
             variances = np.where(real, variances, 0)
             inverse = np.divide(1, variances, out=np.zeros(rank), where=real)
             basis = image @ (rotation[:, ::-1] * inverse).astype(np.float32)
-        self.basis, self.variances = basis, variances
+        self.basis, self.variances = basis, variances * np.float64(unit)
         entries = X.nnz if sp.issparse(X) else X.size
         return n_iter * (2 * entries * rank + 2 * n_in * rank * rank)
+
+
+def power_of_two(size):
+    """The largest that is not above `size`, to divide by without rounding; 0 of 0 and infinity."""
+    return np.ldexp(np.float32(1), np.frexp(size)[1] - 1) if 0 < size < np.inf else np.float32(0)
 
 
 def shares(weight):

@@ -21,6 +21,11 @@ class SelectionRecallDisplay:
     exact_mass : ndarray of shape (n_hidden_layers,), float64
         The same share for the exact active set.
 
+    Raises
+    ------
+    ValueError
+        If they differ in length.
+
     Attributes
     ----------
     bars_ : list of matplotlib BarContainer
@@ -52,9 +57,11 @@ class SelectionRecallDisplay:
     """
 
     def __init__(self, *, recall, mass, exact_mass):
-        self.recall = recall
-        self.mass = mass
-        self.exact_mass = exact_mass
+        self.recall, self.mass, self.exact_mass = recall, mass, exact_mass
+        if not len(recall) == len(mass) == len(exact_mass):
+            raise ValueError(
+                "recall, mass and exact_mass must have an entry for every hidden layer."
+            )
 
     def plot(self, ax=None, **kwargs):
         """Draw three bars for every hidden layer.
@@ -187,12 +194,13 @@ class ActiveSetDisplay:
         """
         self.figure_, self.ax_ = figure_and_axes(self, ax)
         self.lines_ = []
-        for depth, usage in enumerate(self.usage, start=1):
+        each = [np.asarray(usage) for usage in self.usage]
+        for depth, usage in enumerate(each, start=1):
             rank = np.arange(1, len(usage) + 1) / len(usage)
             label = f"layer {depth}, {np.mean(usage == 0):.1%} dead"
             self.lines_ += self.ax_.plot(rank, np.sort(usage)[::-1], **{"label": label} | kwargs)
         # Logarithmic down to the least use there is, linear from there to the dead neurons at 0.
-        least = min([0.1, *(usage[usage > 0].min() for usage in self.usage if usage.any())])
+        least = min([0.1, *(usage[usage > 0].min() for usage in each if usage.any())])
         self.ax_.set_yscale("symlog", linthresh=least)
         decades = 10.0 ** np.arange(np.ceil(np.log10(least)), 1)
         self.ax_.set_yticks([0, *decades], ["0", *(f"{tick:g}" for tick in decades)])

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
-from scipy.special import log_ndtr, ndtri, owens_t
+from scipy.special import ndtri
 
 
 class HashFamily:
@@ -73,16 +73,9 @@ class HashFamily:
         """Adapt to the vectors that will be filed; returns multiplications."""
         return 0
 
-    def collision_probability(self, cosine):
-        """Chance that two vectors at this cosine share a bucket of one table."""
-        raise NotImplementedError
-
 
 class SimHash(HashFamily):
     """Signs of Gaussian projections (Charikar 2002)."""
-
-    def collision_probability(self, cosine):
-        return (1 - np.arccos(np.clip(cosine, -1, 1)) / np.pi) ** self.n_hashes
 
 
 class SparseSimHash(SimHash):
@@ -120,19 +113,6 @@ class WinnerTakeAll(HashFamily):
             planes[ids, range(first, first + self.group)] = 1
         return planes
 
-    def collision_probability(self, cosine):
-        """For vectors whose coordinates are jointly Gaussian."""
-        return self.group_agrees(cosine, lambda x, y: bivariate_cdf(x, y, cosine)) ** self.n_hashes
-
-    def group_agrees(self, cosine, others_below, two_sided=False):
-        """Chance that one member of a group is the best in both vectors, times the members."""
-        t, w = np.polynomial.hermite_e.hermegauss(80)
-        w = w / w.sum()
-        x, y = t[:, None], cosine * t[:, None] + np.sqrt(1 - cosine**2) * t
-        inside = (x > 0) & (y > 0) if two_sided else True
-        chance = np.where(inside, np.clip(others_below(x, y), 0, 1) ** (self.group - 1), 0)
-        return (2 if two_sided else 1) * self.group * (w[:, None] * w * chance).sum()
-
 
 class CrossPolytope(WinnerTakeAll):
     """The largest in absolute value of eight Gaussian projections, and its sign.
@@ -143,13 +123,6 @@ class CrossPolytope(WinnerTakeAll):
     signed = True
     sparse = False
     draw = HashFamily.draw
-
-    def collision_probability(self, cosine):
-        def both_inside(x, y):
-            corners = [(x, y, 1), (-x, y, -1), (x, -y, -1), (-x, -y, 1)]
-            return sum(sign * bivariate_cdf(a, b, cosine) for a, b, sign in corners)
-
-        return self.group_agrees(cosine, both_inside, two_sided=True) ** self.n_hashes
 
 
 class Cells(HashFamily):
@@ -182,16 +155,6 @@ class Cells(HashFamily):
         self.hyperplanes = np.ascontiguousarray(np.hstack(planes), dtype=np.float32)
         self.key_shift = np.hstack(shifts).astype(np.float32)
         return n_codebooks * self.N_ITER * n_rows * self.group * vectors.shape[1]
-
-
-def bivariate_cdf(x, y, rho):
-    """P(X < x, Y < y) of a standard Gaussian pair with correlation rho (Owen 1956)."""
-    x, y = np.broadcast_arrays(x, y)
-    root = np.sqrt(1 - rho**2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        both = 0.5 * (np.exp(log_ndtr(x)) + np.exp(log_ndtr(y)))
-        both = both - owens_t(x, (y / x - rho) / root) - owens_t(y, (x / y - rho) / root)
-    return both - np.where(x * y < 0, 0.5, 0)
 
 
 HASH_FAMILIES = {

@@ -199,7 +199,28 @@ class ExpectedSelector(DenseSelector):
         self.adaptive = adaptive
 
 
-class SketchSelector(Selector):
+class CoordinateSelector(Selector):
+    """Goes by few coordinates of inputs and neurons, or, at a `rank` of None, by the weights."""
+
+    learns = True
+
+    def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed):
+        super().__init__(n_in, n_out, n_active, by_magnitude)
+        self.coordinates = RawCoordinates(n_in) if rank is None else Coordinates(n_in, rank, seed)
+        self.mean = self.coordinates.mean
+
+    def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
+        self.stale = True
+        spent = self.coordinates.learn(layer, inputs, weight, memory=memory, n_iter=n_iter)
+        self.mean = self.coordinates.mean
+        return spent
+
+    def turn(self, layer):
+        self.stale = True
+        return self.coordinates.turn(layer)
+
+
+class SketchSelector(CoordinateSelector):
     """Every neuron scored in few coordinates, rounded to 8 bits.
 
     Attributes
@@ -217,29 +238,16 @@ class SketchSelector(Selector):
 
     kind = 2
     is_sketch = True
-    learns = True
     CODE_ZERO = 64  # as in _kernels/products.h
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, shortlisted=SHORTLISTED):
-        super().__init__(n_in, n_out, n_active, by_magnitude)
+        super().__init__(n_in, n_out, n_active, by_magnitude, rank, seed)
         self.shortlisted = shortlisted
-        self.coordinates = RawCoordinates(n_in) if rank is None else Coordinates(n_in, rank, seed)
         self.rank = rank = self.coordinates.rank
-        self.mean = self.coordinates.mean
         n_panels = -(-n_out // PANEL)
         self.sketches = np.zeros((n_panels, -(-rank // 4), PANEL, 4), dtype=np.int8)
         self.sketch_starts = np.zeros(n_panels * PANEL, dtype=np.int32)
         self.offsets = np.zeros(n_panels * PANEL, dtype=np.float32)
-
-    def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
-        self.stale = True
-        spent = self.coordinates.learn(layer, inputs, weight, memory=memory, n_iter=n_iter)
-        self.mean = self.coordinates.mean
-        return spent
-
-    def turn(self, layer):
-        self.stale = True
-        return self.coordinates.turn(layer)
 
     def update(self, layer, ids, n_threads):
         parts = [ids[at : at + AT_A_TIME] for at in range(0, len(ids), AT_A_TIME)]

@@ -3,11 +3,10 @@
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_lsh._coordinates import Coordinates, RawCoordinates
 from sklearn_lsh._costs import FILE, SKETCH
 from sklearn_lsh._hashing import HASH_FAMILIES, probe_sets
 from sklearn_lsh._kernels import _tables
-from sklearn_lsh._selectors import SHORTLISTED, Selector
+from sklearn_lsh._selectors import SHORTLISTED, CoordinateSelector
 
 # Of the bucket offsets of a layer, at most.
 MAX_TABLE_BYTES = 2**28
@@ -15,7 +14,7 @@ MAX_TABLE_BYTES = 2**28
 AT_A_TIME = 4096
 
 
-class TableSelector(Selector):
+class TableSelector(CoordinateSelector):
     """Neurons filed in hash tables; those an input's buckets return are ranked, the best kept.
 
     Hashed are few coordinates, centred over the neurons, which no ranking notices; the neurons'
@@ -24,14 +23,12 @@ class TableSelector(Selector):
     """
 
     kind = 3
-    learns = True
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, *, hash_function, n_hashes,
                  n_tables, n_probes, n_candidates, mips=False,
                  shortlisted=SHORTLISTED):  # fmt: skip
-        super().__init__(n_in, n_out, n_active, by_magnitude)
+        super().__init__(n_in, n_out, n_active, by_magnitude, rank, seed)
         self.n_candidates = min(n_candidates, n_out)
-        self.coordinates = RawCoordinates(n_in) if rank is None else Coordinates(n_in, rank, seed)
         self.mips = mips
         # What equalises norms is one coordinate more, the offset of a neuron the last one.
         n_dims = self.coordinates.rank + 1 + mips
@@ -42,7 +39,6 @@ class TableSelector(Selector):
         self.look_into(n_probes)
         self.n_scores = n_tables * n_hashes * self.group
         self.rank = self.n_scores if rank is None else rank
-        self.mean = self.coordinates.mean
         # Neurons that went to other buckets, and how many had when functions were last fitted to
         # them: these are again whenever that has doubled.
         self.n_moved = self.n_moved_at_fit = 0
@@ -58,16 +54,6 @@ class TableSelector(Selector):
         """Look into so many buckets of every table, or all of them."""
         self.n_probes = min(n_probes, self.n_buckets)
         self.sets = probe_sets(self.n_hashes, self.family.n_values - 1, self.n_probes)
-
-    def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
-        self.stale = True
-        spent = self.coordinates.learn(layer, inputs, weight, memory=memory, n_iter=n_iter)
-        self.mean = self.coordinates.mean
-        return spent
-
-    def turn(self, layer):
-        self.stale = True
-        return self.coordinates.turn(layer)
 
     def update(self, layer, ids, n_threads):
         vectors, offsets = self.coordinates.of(layer, ids, n_threads)

@@ -158,6 +158,13 @@ def test_refusals(inspect):
         inspect(make_pipeline(MinMaxScaler(), est), X)
 
 
+def test_displays_of_odd_values():
+    with pytest.raises(ValueError, match="an entry for every hidden layer"):
+        SelectionRecallDisplay(recall=[0.5, 0.6], mass=[0.1], exact_mass=[0.1, 0.2])
+    assert len(ActiveSetDisplay([[0.1, 0.2, 0]]).plot().lines_) == 1
+    assert MultiplicationsDisplay({"forward": 0, "dense": 0}).plot().text_.get_text() == " 0.0%"
+
+
 def test_training_cost_is_refused_alike():
     with pytest.raises(NotFittedError):
         MultiplicationsDisplay.from_estimator(LSHMLPClassifier())

@@ -153,6 +153,27 @@ def test_directions_follow_drifting_inputs():
     assert recall(new) > max(before, 0.9)
 
 
+@pytest.mark.parametrize("size", [1e-16, 1e-12, 1e12, 1e18])
+def test_a_sketch_serves_inputs_of_any_size(size):
+    shares = []
+    for factor in (1, size):
+        layer = make_layer("sketch", n_out=300, n_active=30)
+        X = np.float32(factor) * inputs_like(layer)
+        layer.b *= factor
+        exact = np.argsort(-(X.astype(np.float64) @ layer.W.T + layer.b), axis=1)[:, :30]
+        found = select(ready(layer, X), X)
+        shares.append(np.mean([np.isin(a, b).mean() for a, b in zip(exact, found, strict=True)]))
+    assert shares[0] > 0.95 and shares[1] == pytest.approx(shares[0], abs=0.01)
+
+
+@pytest.mark.parametrize("size", [1e25, 1e35])
+def test_inputs_whose_squares_overflow_are_no_error(size):
+    layer = make_layer("sketch")
+    X = np.float32(size) * inputs_like(layer)
+    with np.errstate(all="ignore"):
+        assert [len(active) for active in select(ready(layer, X), X)] == [12] * len(X)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_degenerate_inputs_and_weights(kind):
     for X_value, W_value in ((0.0, None), (1.0, None), (None, 0.0), (0.0, 0.0)):
