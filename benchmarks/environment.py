@@ -1,6 +1,7 @@
 """What a record of measurements says of where it was made."""
 
 import platform
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +14,10 @@ import sklearn_lsh
 
 
 def environment(*packages):
-    """Command, processor and versions, of other packages too, for JSON."""
+    """Command, commit, processor and versions, of other packages too, for JSON."""
     return {
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "commit": commit(),
         "machine": f"{processor()}, {platform.system()}",
         "versions": {
             "python": platform.python_version(),
@@ -23,6 +25,21 @@ def environment(*packages):
             **{name: version(name) for name in packages},
         },
     }
+
+
+def commit():
+    """Of the checkout, marked if the package or a benchmark differs from it; None outside one."""
+
+    def git(*words):
+        return subprocess.run(
+            ["git", *words], cwd=Path(__file__).parent.parent, capture_output=True, text=True
+        ).stdout.strip()
+
+    try:
+        changes = git("status", "--porcelain", "--", "sklearn_lsh", "benchmarks", "setup.py")
+        return git("rev-parse", "--short", "HEAD") + "-dirty" * bool(changes) or None
+    except OSError:
+        return None
 
 
 def processor():

@@ -10,9 +10,10 @@ one stopped; --report writes docs/paper.md and its pictures from what is stored.
 by 255 and centred by the training mean for every method. "dense" is scikit-learn's MLPClassifier,
 "dense, falling rate" the same with the schedule of all other methods: a learning rate that falls
 linearly to 0 over the epochs, or over the chunks of the stream. Learning rates are chosen per data
-set and method at 5 % from one grid, on a sixth of the training rows, drawn at random once or, of
-small sets, more often (SPLITS). "lsh" ranks 12 candidates for each active neuron. Calls that run at
-the same time, each with OMP_NUM_THREADS=1, say, must differ in their sets or methods.
+set and method at 5 % from one grid (RATES; one that stays constant is half a decade lower), on a
+sixth of the training rows, drawn at random once or, of small sets, more often (SPLITS). "lsh" is
+k-means cells, 12 candidates ranked for each active neuron. Calls that run at the same time, each
+with OMP_NUM_THREADS=1, say, must differ in their sets or methods.
 """
 
 import argparse
@@ -56,7 +57,7 @@ FAMILIES = {
     "cross-polytope": {"selector": "lsh", "hash_function": "cross_polytope", "n_hashes": 2,
                        "n_probes": 20},
     "winner take all": {"selector": "lsh", "hash_function": "wta", "n_hashes": 3, "n_probes": 20},
-    "SimHash of raw weights (the paper)": {"selector": "lsh", "sketch_size": None, "n_hashes": 6,
+    "SimHash of raw weights, ranked": {"selector": "lsh", "sketch_size": None, "n_hashes": 6,
                                            "n_tables": 5},
 }  # fmt: skip
 RATES = [3e-4, 1e-3, 3e-3, 1e-2]
@@ -184,7 +185,7 @@ def width(store):
 
 
 def recall(store):
-    """What every family finds in one trained network, and at what cost."""
+    """What every family finds in the network that it has trained, and at what cost."""
 
     def compute(job):
         X, y, X_test, y_test, _ = load("mnist")

@@ -114,6 +114,29 @@ def gap_section(store):
     return text + table(["active", "hidden layers", "method", *sets, "mean (sets)"], rows) + "\n"
 
 
+def recall_section_of_training(store):
+    text = (
+        "## Recall after training\n\nOf the exact active sets at 5 %, in %, by hidden layer: the "
+    )
+    text += "networks below, 2,000 test rows; means of their seeds, and of all layers.\n\n"
+    found = grouped(
+        store, lambda r: r.get("recall"), "data", "widths", "method", part="accuracy", density=0.05
+    ) | {
+        ("mnist", widths, method): values
+        for (widths, method), values in grouped(
+            store, lambda r: r.get("recall"), "widths", "method", part="depth"
+        ).items()
+        if len(widths) > 3
+    }
+    rows = [
+        [data, len(widths), method, " / ".join(f"{100 * r:.1f}" for r in np.mean(values, axis=0)),
+         f"{100 * np.mean(values):.1f}"]
+        for (data, widths, method), values in sorted(found.items(), key=lambda i: len(i[0][1]))
+        if method in ("auto", "lsh")
+    ]  # fmt: skip
+    return text + table(["data", "hidden layers", "method", "recall", "mean"], rows) + "\n"
+
+
 def pareto_section(store):
     found = {
         method: pairs
@@ -217,7 +240,9 @@ def finish(name, x, y, title):
 
 def write(store):
     sections = {
-        "accuracy": (gap_section, accuracy_section, pareto_section), "depth": (depth_section,),
+        "accuracy": (
+            gap_section, recall_section_of_training, accuracy_section, pareto_section,
+        ), "depth": (depth_section,),
         "width": (width_section,), "recall": (recall_section,),
     }  # fmt: skip
     text = (

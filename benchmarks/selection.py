@@ -168,7 +168,8 @@ def report(results):
         cells_ = " | ".join(cell(kind, width, name) for name in names)
         lines.append(f"| {kind} | {width:,} | {cells_} |")
     lines += [
-        '\n`lsh`: the tables of `"auto"`.\n',
+        '\n`lsh`: the tables of `"auto"`, which above 32,768 neurons ranks twice as many '
+        "candidates.\n",
         "| unit cost (ns) | fitted | `_costs.py` |\n|---|---|---|",
         *(f"| {u} | {fitted[u]:.3g} | {getattr(_costs, u):.3g} |" for u in UNITS),
         f"\nMedian error of the fitted model: {100 * results['error']:.0f} %.\n\n## Borders\n",

@@ -138,7 +138,8 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
     n_probes : int, default=10
         Buckets looked up per table, the likeliest first [3]_.
     n_candidates : int or None, default=None
-        Most neurons that 'lsh' scores per row; None is 8 times the number of active ones.
+        Most neurons that 'lsh' scores per row; None is 8 times the number of active ones. A row
+        whose buckets hold fewer than are to be active has fewer (`inspection.active_sets` tells).
     mips : bool, default=False
         Whether 'lsh' hashes neurons with one coordinate more, which makes all norms equal: the
         closest in angle to an input then are those of largest pre-activation, not merely those that
