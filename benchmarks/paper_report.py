@@ -131,7 +131,9 @@ def recall_section_of_training(store):
     rows = [
         [data, len(widths), method, " / ".join(f"{100 * r:.1f}" for r in np.mean(values, axis=0)),
          f"{100 * np.mean(values):.1f}"]
-        for (data, widths, method), values in sorted(found.items(), key=lambda i: len(i[0][1]))
+        for (data, widths, method), values in sorted(
+            found.items(), key=lambda item: (len(item[0][1]), *item[0])
+        )
         if method in ("auto", "lsh")
     ]  # fmt: skip
     return text + table(["data", "hidden layers", "method", "recall", "mean"], rows) + "\n"

@@ -5,8 +5,8 @@ that. Multiplications alone do not tell: a gather costs an order of magnitude mo
 product in a matrix multiplication.
 """
 
-# Fitted by benchmarks/selection.py on an EPYC, rounded; on a Xeon (docs/selection.md) all are 1.3 to
-# 1.8 times as large, and MATRIX is that machine's, in proportion.
+# Fitted by benchmarks/selection.py on an EPYC, rounded; on a Xeon (docs/selection.md) they are 1.3
+# to 1.8 times as large, and MATRIX is that machine's, in proportion.
 SCORE = 0.043  # neurons scored against a query, panel by panel, and the best kept
 STREAM = 0.094  # dot products and updates along dense rows
 GATHER = 0.54  # the same through index lists

@@ -167,6 +167,7 @@ HASH_FAMILIES = {
 
 # Next best values of the functions of a table that probing considers, at most.
 MAX_ALTERNATIVES = 64
+MOST_PROBES = 2**16
 
 
 @lru_cache(maxsize=64)

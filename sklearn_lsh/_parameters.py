@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from sklearn_lsh._hashing import HASH_FAMILIES
+from sklearn_lsh._hashing import HASH_FAMILIES, MOST_PROBES
 from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
@@ -66,7 +66,7 @@ CONSTRAINTS = {
     "hash_function": [StrOptions(set(HASH_FAMILIES))],
     "n_hashes": [Interval(Integral, 1, 30, closed="both")],
     "n_tables": [positive_integer()],
-    "n_probes": [positive_integer()],
+    "n_probes": [Interval(Integral, 1, MOST_PROBES, closed="both")],
     "n_candidates": [positive_integer(), None],
     "mips": ["boolean"],
     "sketch_size": [positive_integer(), None],

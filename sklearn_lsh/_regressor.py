@@ -136,7 +136,7 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
     n_tables : int, default=10
         Number of hash tables (L).
     n_probes : int, default=10
-        Buckets looked up per table, the likeliest first [3]_.
+        Buckets looked up per table, the likeliest first [3]_; 65536 at most.
     n_candidates : int or None, default=None
         Most neurons that 'lsh' scores per row; None is 8 times the number of active ones. A row
         whose buckets hold fewer than are to be active has fewer (`inspection.active_sets` tells).

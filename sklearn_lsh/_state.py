@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_lsh._attributes import restore, state_of
 from sklearn_lsh._coordinates import RawCoordinates
-from sklearn_lsh._hashing import HASH_FAMILIES
+from sklearn_lsh._hashing import HASH_FAMILIES, MOST_PROBES
 from sklearn_lsh._layer import ACTIVATIONS, Layer, aligned
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
@@ -39,7 +39,6 @@ SELECTORS = {  # and the arguments of their constructors besides sizes and seed
 }  # fmt: skip
 SEEDED = (SketchSelector, SampledSelector, TableSelector)
 # Finding the order of so many probes takes a second.
-MOST_PROBES = 2**16
 
 
 def trainer_state(trainer):
@@ -73,8 +72,6 @@ def layer_state(layer, n_slots=0):
     """n_slots : arrays of state that the solver has use for; those of another are left out."""
     names = {code: name for name, code in ACTIVATIONS.items()}
     selector = layer.selector
-    if selector.n_probes > MOST_PROBES:
-        raise ValueError(f"n_probes={selector.n_probes}: {MOST_PROBES} at most can be saved.")
     return {
         "stored": layer.stored,
         "by_input": layer.by_input,
