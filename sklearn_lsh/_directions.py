@@ -63,7 +63,8 @@ class Directions:
             basis = image @ (rotation[:, ::-1] * inverse).astype(np.float32)
         self.basis, self.variances = basis, variances * np.float64(unit)
         entries = X.nnz if sp.issparse(X) else X.size
-        return n_iter * (2 * entries * rank + 2 * n_in * rank * rank)
+        products = 4 if memory else 2  # of n_in x rank x rank
+        return n_iter * (2 * entries * rank + products * n_in * rank * rank)
 
 
 def power_of_two(size):

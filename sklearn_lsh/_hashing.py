@@ -167,7 +167,7 @@ HASH_FAMILIES = {
 
 # Next best values of the functions of a table that probing considers, at most.
 MAX_ALTERNATIVES = 64
-MOST_PROBES = 2**16
+MOST_PROBES = 2**16  # finding the order of so many takes a second
 
 
 @lru_cache(maxsize=64)

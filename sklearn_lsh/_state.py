@@ -38,7 +38,6 @@ SELECTORS = {  # and the arguments of their constructors besides sizes and seed
     OutputSelector: (),
 }  # fmt: skip
 SEEDED = (SketchSelector, SampledSelector, TableSelector)
-# Finding the order of so many probes takes a second.
 
 
 def trainer_state(trainer):

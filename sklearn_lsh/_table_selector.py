@@ -42,8 +42,8 @@ class TableSelector(CoordinateSelector):
         # Neurons that went to other buckets, and how many had when functions were last fitted to
         # them: these are again whenever that has doubled.
         self.n_moved = self.n_moved_at_fit = 0
-        # Entries of the hyperplanes that take part in a product.
-        planes = self.family.hyperplanes
+        # Entries of the hyperplanes that take part in the product with an input.
+        planes = self.family.hyperplanes[: self.coordinates.rank]
         self.n_entries = np.count_nonzero(planes) if self.family.sparse else planes.size
         if rank is not None:
             self.shortlisted = shortlisted
@@ -150,9 +150,10 @@ class TableSelector(CoordinateSelector):
 
     def hash_cost(self, n_neurons):
         """Multiplications of `hash`."""
+        further = (1 + self.mips) * self.n_scores
         if self.rows is None:
-            return n_neurons * (self.n_in + self.n_entries)
-        return n_neurons * (self.rank + 1) * self.n_scores
+            return n_neurons * (self.n_in + self.n_entries + further)
+        return n_neurons * (self.rank * self.n_scores + further)
 
     def update_cost(self, n_neurons):
         return self.coordinates.cost(n_neurons) + self.hash_cost(n_neurons)

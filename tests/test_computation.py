@@ -368,6 +368,25 @@ def test_multiplications_of_a_shortlist_by_hand():
     assert scored - n * rank * active <= cost["ranking"] - left_out <= scored
 
 
+@pytest.mark.parametrize("rank", [8, None])
+def test_multiplications_of_tables_by_hand(rank):
+    n, n_in, hidden, active, found, n_scores = 400, 64, 200, 20, 60, 6
+    X = np.random.default_rng(0).uniform(1, 2, (n, n_in))
+    model = small(
+        hidden_layer_sizes=(hidden,), density=0.1, selector="lsh", sketch_size=rank, n_hashes=2,
+        n_tables=3, n_probes=4, n_candidates=found, max_iter=1,
+    ).fit(X, Y)  # fmt: skip
+    cost = prediction_cost(model, X)
+    assert cost["forward"] == n * n_in * active
+    if rank is None:
+        assert cost["hashing"] == n * n_in * n_scores
+        assert cost["ranking"] == n * n_in * found
+    else:
+        assert cost["hashing"] == n * (n_in + n_scores) * rank
+        # Half as many again are scored exactly and left out.
+        assert cost["ranking"] == n * (found * rank + n_in * active // 2)
+
+
 @pytest.mark.parametrize(
     "selector, bar", [("dense", 0.95), ("topk", 0.93), ("sketch", 0.93), ("lsh", 0.93)]
 )

@@ -1,9 +1,12 @@
 """Hash families against theory, and tables against a naive reading of them."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from collisions import bivariate_cdf, collision_probability
 from contracts import inputs_like, make_layer, ready, select
+from scipy.stats import chi2
 
 from sklearn_lsh._hashing import HASH_FAMILIES, probe_sets
 from sklearn_lsh._kernels import _tables
@@ -117,13 +120,13 @@ def naive_probes(h, signed, sets, n_probes):
 
 
 @pytest.mark.parametrize("sketch", [8, None])
-@pytest.mark.parametrize("n_probes", [1, 3, 16])
+@pytest.mark.parametrize(("n_probes", "enough"), [(1, 150), (3, 150), (16, 150), (16, 60)])
 @pytest.mark.parametrize("family", HASH_FAMILIES)
-def test_candidates_are_those_of_the_likeliest_buckets(family, sketch, n_probes):
+def test_candidates_are_those_of_the_likeliest_buckets(family, sketch, n_probes, enough):
     layer = make_layer("tables")
     selector = layer.selector = TableSelector(
         40, 150, 149, False, sketch, 0, hash_function=family, n_hashes=4 if "sim" in family else 2,
-        n_tables=6, n_probes=n_probes, n_candidates=150,
+        n_tables=6, n_probes=n_probes, n_candidates=enough,
     )  # fmt: skip
     X = inputs_like(layer)
     active = select(ready(layer, X), X)  # 149 of 150: no ranking, every candidate is active
@@ -131,11 +134,14 @@ def test_candidates_are_those_of_the_likeliest_buckets(family, sketch, n_probes)
     for x, found in zip(X, active, strict=True):
         h = x @ planes[:40] if sketch is None else x @ selector.directions @ planes[:8]
         h = (h + selector.shift).reshape(selector.n_tables, selector.n_hashes, selector.group)
-        expected = set()
+        probes, expected = [], {}
         for table, part in enumerate(h):
-            for bucket in naive_probes(part, selector.is_signed, selector.sets, n_probes):
-                a, b = selector.bucket_start[table, bucket : bucket + 2]
-                expected |= set(selector.neurons[table, a:b].tolist())
+            buckets = naive_probes(part, selector.is_signed, selector.sets, n_probes)
+            probes += [(turn, table, bucket) for turn, bucket in enumerate(buckets)]
+        for _, table, bucket in sorted(probes):
+            a, b = selector.bucket_start[table, bucket : bucket + 2]
+            expected |= dict.fromkeys(selector.neurons[table, a:b].tolist())
+        expected = set(list(expected)[:enough])
         differ += expected != set(found.tolist()) and len(expected) < 150
     assert differ == 0
 
@@ -157,6 +163,20 @@ def test_probe_sets_are_likely_ones(n_hashes, n_others):
             tried[i, rank] = 1
         best = np.sort(costs @ bits.T, axis=1)[:, :n_probes]
         assert (costs @ tried.T).sum() < 1.2 * best.sum()
+
+
+@pytest.mark.parametrize(("n_hashes", "n_others"), [(8, 1), (3, 7), (2, 31)])
+def test_probe_sets_come_by_expected_distance(n_hashes, n_others):
+    """No set that is left out, or comes later, is expected to be nearer."""
+    sets, n_ranks = probe_sets(n_hashes, n_others, 12), n_hashes * n_others
+    # Alternatives are taken to be as far off as squares of Gaussians, in their order.
+    cost = chi2.ppf((np.arange(n_ranks) + 0.5) / n_ranks, 1)
+    tried = np.zeros(len(sets))
+    for i, (parent, rank) in enumerate(sets[1:], start=1):
+        tried[i] = tried[parent] + cost[rank]
+    ranks = [list(c) for n in range(n_hashes + 1) for c in combinations(range(n_ranks), n)]
+    every = np.sort([cost[r].sum() for r in ranks])
+    np.testing.assert_allclose(tried, every[: len(sets)])
 
 
 @pytest.mark.parametrize("family", HASH_FAMILIES)

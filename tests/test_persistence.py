@@ -212,13 +212,6 @@ def test_what_cannot_be_loaded_is_not_saved(tmp_path, change, match):
     assert not list(tmp_path.iterdir())
 
 
-def test_probes_beyond_counting_are_not_saved(tmp_path):
-    probes = {"n_hashes": 17, "n_tables": 1, "n_probes": 2**16 + 1}
-    model = small(selector="lsh", max_iter=1, **probes).fit(X[:20], Y[:20])
-    with pytest.raises(ValueError, match="n_probes"):
-        model.save(tmp_path / "model")
-
-
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     model = small(**STEP).fit(X, Y)
     model.intercepts_[0][3] = np.nan

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from sklearn_lsh import LSHMLPClassifier
+from sklearn_lsh._directions import Directions
 from sklearn_lsh._kernels import _sketch, _tables
 from sklearn_lsh._layer import Layer
-from sklearn_lsh._selection import cells, cheapest
+from sklearn_lsh._selection import MANY, cells, cheapest
 from sklearn_lsh._selection import make_selector as by_name
 from sklearn_lsh._selectors import SketchSelector, TopKSelector
 from sklearn_lsh._table_selector import TableSelector
@@ -153,6 +154,40 @@ def test_directions_follow_drifting_inputs():
     assert recall(new) > max(before, 0.9)
 
 
+def test_what_is_remembered_of_inputs_is_as_if_all_were_seen():
+    rng, memory = np.random.default_rng(0), 0.7
+    old, new = (rng.normal(size=(50, 3)) @ rng.normal(size=(3, 20)) for _ in range(2))
+    old, new = old.astype(np.float32), (new + 3 * rng.normal(size=20)).astype(np.float32)
+    directions = Directions(20, 8, 0)
+    directions.learn(old, np.ones(50), memory=0.0, n_iter=10)
+    directions.learn(new, np.ones(50), memory=memory, n_iter=10)
+    both, weight = np.vstack([old, new]), np.repeat([memory, 1 - memory], 50)
+    np.testing.assert_allclose(directions.mean, np.average(both, 0, weight), atol=1e-5)
+    found = directions.basis * directions.variances @ directions.basis.T
+    np.testing.assert_allclose(found, np.cov(both.T, ddof=0, aweights=weight), atol=1e-3)
+
+
+def test_neurons_and_inputs_have_one_spread_in_every_coordinate():
+    layer = make_layer("sketch")
+    X = inputs_like(layer)
+    coordinates = ready(layer, X).selector.coordinates
+    neurons, _ = coordinates.of(layer, np.arange(150, dtype=np.int32), 1)
+    spread = neurons.std(axis=0)
+    assert np.count_nonzero(spread > 0.01) == 5
+    np.testing.assert_allclose((X @ coordinates.directions).std(axis=0), spread, atol=1e-5)
+
+
+def test_what_all_neurons_share_takes_no_coordinate():
+    layer = make_layer("sketch")
+    X = inputs_like(layer)
+    coordinates = ready(layer, X).selector.coordinates
+    before = coordinates.directions @ coordinates.directions.T
+    layer.W[...] += np.random.default_rng(0).normal(size=40)
+    coordinates.turn(layer)
+    after = coordinates.directions @ coordinates.directions.T
+    np.testing.assert_allclose(after, before, atol=1e-4 * np.abs(before).max())
+
+
 @pytest.mark.parametrize("size", [1e-16, 1e-12, 1e12, 1e18])
 def test_a_sketch_serves_inputs_of_any_size(size):
     shares = []
@@ -212,6 +247,35 @@ def test_names_and_fallbacks():
     assert name("auto", 784, 100, 5) == "DenseSelector"
     assert name("auto", 784, 1000, 50) == "SketchSelector"
     assert name("auto", 784, 100_000, 100) == "TableSelector"
+
+
+def test_auto_ranks_twice_as_many_of_many_neurons():
+    def n_ranked(name, n_out, n_candidates=None):
+        return by_name(
+            name, 784, n_out, 100, 150, False, by_magnitude=False, seed=0, shortlisted=1.5,
+            sketch_size=8, hash_function="simhash", n_hashes=6, n_tables=10, n_probes=10,
+            n_candidates=n_candidates,
+        ).n_candidates  # fmt: skip
+
+    assert [n_ranked("auto", n) for n in (MANY, MANY + 1)] == [800, 1600]
+    assert n_ranked("auto", MANY + 1, 900) == 900
+    assert n_ranked("lsh", MANY + 1) == 800
+
+
+@pytest.mark.parametrize("selector", ["topk", "sketch", "lsh"])
+def test_at_the_mean_input_neurons_start_by_their_biases(selector):
+    rng = np.random.default_rng(0)
+    X, weight = rng.uniform(1, 3, size=(60, 40)), rng.uniform(0.1, 2, size=60)
+    chosen, dense = (
+        LSHMLPClassifier(
+            (150,), selector=name, density=0.1, sketch_size=8, solver="sgd", alpha=0,
+            learning_rate_init=1e-30, random_state=0,
+        ).partial_fit(X, np.arange(60) % 3, classes=range(3), sample_weight=weight)
+        for name in (selector, "dense")
+    )  # fmt: skip
+    np.testing.assert_array_equal(chosen.coefs_[0], dense.coefs_[0])
+    at_mean = np.average(X, 0, weight) @ chosen.coefs_[0] + chosen.intercepts_[0]
+    np.testing.assert_allclose(at_mean, dense.intercepts_[0], atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
