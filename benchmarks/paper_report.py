@@ -1,46 +1,17 @@
 """docs/paper.md and its pictures from the records of paper.py."""
 
-from collections import Counter, defaultdict
-from itertools import product
+from collections import Counter
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from paper_summary import gap_section, recall_section, summary_section
+from paper_tables import exponents, grouped, share, shown, table
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 DOCS = Path(__file__).parent.parent / "docs"
-
-
-def share(record):
-    """All multiplications of training as a share of the dense network's."""
-    if "multiplications" not in record:
-        return 1.0  # that network itself
-    cost = record["multiplications"]
-    return sum(n for kind, n in cost.items() if kind != "dense") / cost["dense"]
-
-
-def grouped(store, value, *names, **wanted):
-    """Values of all stored jobs that agree with `wanted`, by the named fields."""
-    groups = defaultdict(list)
-    for job, record in store.select(**wanted):
-        key = tuple(tuple(job[n]) if isinstance(job[n], list) else job[n] for n in names)
-        groups[key].append(value(record))
-    return groups
-
-
-def shown(values, scale=100, digits=2):
-    """Mean, spread and number of runs."""
-    if not values:
-        return "-"
-    spread = f" ± {scale * np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{scale * np.mean(values):.{digits}f}{spread} ({len(values)})"
-
-
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)]) + "\n"
 
 
 def accuracy_section(store):
@@ -83,60 +54,6 @@ def accuracy_section(store):
         finish(name, "active neurons (%)", "test accuracy", f"{data}, {len(widths)} hidden layers")
         text += f"![accuracy]({name})\n\n"
     return text
-
-
-def gap_section(store):
-    text = "## Behind dense\n\nPoints of test accuracy below the better of the two dense networks, "
-    text += "differences of the means below. A mean over the sets is of those that the row has.\n\n"
-    found = grouped(
-        store, lambda r: 100 * r["accuracy"], "data", "widths", "method", "density",
-        part="accuracy",
-    )  # fmt: skip
-    dense = defaultdict(float)
-    for (data, widths, method, _), values in found.items():
-        if method.startswith("dense"):
-            dense[data, widths] = max(dense[data, widths], np.mean(values))
-    sets = sorted({data for data, _ in dense})
-    chosen = ("auto", "lsh", "sketch", "topk", "adaptive_dropout", "dropout")
-    rows = []
-    for level, widths, method in product(
-        sorted({key[3] for key in found}), sorted({key[1] for key in found}, key=len), chosen
-    ):
-        gaps = {
-            data: dense[data, widths] - np.mean(found[data, widths, method, level])
-            for data in sets
-            if (data, widths) in dense and (data, widths, method, level) in found
-        }
-        if gaps:
-            each = (f"{gaps[data]:.2f}" if data in gaps else "-" for data in sets)
-            mean = f"{np.mean(list(gaps.values())):.2f} ({len(gaps)})"
-            rows.append([f"{100 * level:g} %", len(widths), method, *each, mean])
-    return text + table(["active", "hidden layers", "method", *sets, "mean (sets)"], rows) + "\n"
-
-
-def recall_section_of_training(store):
-    text = (
-        "## Recall after training\n\nOf the exact active sets at 5 %, in %, by hidden layer: the "
-    )
-    text += "networks below, 2,000 test rows; means of their seeds, and of all layers.\n\n"
-    found = grouped(
-        store, lambda r: r.get("recall"), "data", "widths", "method", part="accuracy", density=0.05
-    ) | {
-        ("mnist", widths, method): values
-        for (widths, method), values in grouped(
-            store, lambda r: r.get("recall"), "widths", "method", part="depth"
-        ).items()
-        if len(widths) > 3
-    }
-    rows = [
-        [data, len(widths), method, " / ".join(f"{100 * r:.1f}" for r in np.mean(values, axis=0)),
-         f"{100 * np.mean(values):.1f}"]
-        for (data, widths, method), values in sorted(
-            found.items(), key=lambda item: (len(item[0][1]), *item[0])
-        )
-        if method in ("auto", "lsh")
-    ]  # fmt: skip
-    return text + table(["data", "hidden layers", "method", "recall", "mean"], rows) + "\n"
 
 
 def pareto_section(store):
@@ -202,20 +119,13 @@ def width_section(store):
         ["method", "width", "multiplications / dense (%)", "us / example, training",
          "us / example, prediction", "accuracy (%)", "recall (%)"], rows,
     )  # fmt: skip
-    for m in dict.fromkeys(m for m, _ in shares):
-        widths = sorted(w for n, w in shares if n == m)
-        if len(widths) > 1:
-            x = np.log([w[0] for w in widths])
-            slopes = [
-                np.polyfit(x, np.log([np.median(of_[m, w]) for w in widths]), 1)[0]
-                for of_ in (seconds, predict)
-            ]
-            text += f"\nExponent of time in width, {m}: {slopes[0]:.2f} training, "
-            text += f"{slopes[1]:.2f} prediction.\n"
+    for m, slopes in exponents(store).items():
+        text += f"\nExponent of time in width, {m}: {slopes[0]:.2f} training, "
+        text += f"{slopes[1]:.2f} prediction.\n"
     return text + "\n"
 
 
-def recall_section(store):
+def families_section(store):
     rows = []
     for job, record in store.select(part="recall"):
         cost = record["multiplications"]
@@ -243,9 +153,10 @@ def finish(name, x, y, title):
 def write(store):
     sections = {
         "accuracy": (
-            gap_section, recall_section_of_training, accuracy_section, pareto_section,
-        ), "depth": (depth_section,),
-        "width": (width_section,), "recall": (recall_section,),
+            summary_section, gap_section, recall_section, accuracy_section, pareto_section,
+        ),
+        "depth": (depth_section,),
+        "width": (width_section,), "recall": (families_section,),
     }  # fmt: skip
     text = (
         "# The paper's experiments\n\n`python benchmarks/paper.py`; what is missing has not been "

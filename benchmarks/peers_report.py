@@ -4,7 +4,7 @@ import json
 
 import matplotlib
 import numpy as np
-from paper_report import table
+from paper_tables import table
 from peer_cases import CASES
 
 matplotlib.use("Agg")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from datasets import mnist
 from environment import environment
-from paper_report import share
+from paper_tables import share
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier

@@ -25,7 +25,7 @@ from unittest.mock import patch
 import numpy as np
 from environment import environment
 from paper import load
-from paper_report import share
+from paper_tables import share
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier
