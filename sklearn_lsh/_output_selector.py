@@ -6,6 +6,8 @@ from sklearn_lsh._selectors import DenseSelector, Selector
 
 # With so many labels at most, all are taken.
 FEWEST = 100
+# Labels up to which sampled_output="auto" takes all: products of whole matrices are cheap.
+FEW_LABELS = 2**12
 # Labels that a batch is compared on: of small batches, random ones besides its own.
 ENOUGH = 512
 
@@ -61,3 +63,15 @@ class OutputSelector(Selector):
 
     def at_prediction(self):
         return DenseSelector(self.n_in, self.n_out)
+
+
+def samples(sampled, n_out):
+    """Whether training takes few of the outputs; sampled : True, False or "auto"."""
+    return n_out > (FEW_LABELS if sampled == "auto" else FEWEST) and bool(sampled)
+
+
+def make_output_selector(sampled, n_in, n_out):
+    """Selector of the output layer; sampled : True, False or "auto"."""
+    if not samples(sampled, n_out):
+        return DenseSelector(n_in, n_out)
+    return OutputSelector(n_in, n_out)

@@ -18,7 +18,8 @@ from sklearn_lsh._hashing import HASH_FAMILIES, MOST_PROBES
 from sklearn_lsh._layer import ACTIVATIONS, TWO_SIDED, Layer
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
-from sklearn_lsh._selection import make_output_selector, make_selector, samples
+from sklearn_lsh._output_selector import make_output_selector, samples
+from sklearn_lsh._selection import make_selector
 from sklearn_lsh._selectors import SHORTLISTED, SHORTLISTED_ABOVE_ACTIVE
 from sklearn_lsh._table_selector import MAX_TABLE_BYTES
 

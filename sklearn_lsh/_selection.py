@@ -1,8 +1,7 @@
-"""The selector of a layer, by its public name or by what it costs."""
+"""The selector of a hidden layer, by its public name or by what it costs."""
 
 from sklearn_lsh._costs import CANDIDATE, MATRIX, PROBE, SCORE, STREAM, is_matrix, per_entry
 from sklearn_lsh._hashing import HASH_FAMILIES
-from sklearn_lsh._output_selector import FEWEST, OutputSelector
 from sklearn_lsh._selectors import (
     DenseSelector,
     SampledSelector,
@@ -16,8 +15,6 @@ CANDIDATES_PER_ACTIVE = 8
 NARROW = 128
 # Neurons above which 32 cells would hold more than there are candidates by far.
 MANY = 2**15
-# Labels up to which sampled_output="auto" takes all: products of whole matrices are cheap.
-FEW_LABELS = 2**12
 
 
 def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitude, seed,
@@ -53,18 +50,6 @@ def make_selector(name, n_in, n_out, n_active, n_entries, sparse, *, by_magnitud
     if name == "topk" or rank is None:
         return TopKSelector(n_in, n_out, n_active, by_magnitude)
     return SketchSelector(n_in, n_out, n_active, by_magnitude, rank, seed, shortlisted)
-
-
-def samples(sampled, n_out):
-    """Whether training takes few of the outputs; sampled : True, False or "auto"."""
-    return n_out > (FEW_LABELS if sampled == "auto" else FEWEST) and bool(sampled)
-
-
-def make_output_selector(sampled, n_in, n_out):
-    """Selector of the output layer; sampled : True, False or "auto"."""
-    if not samples(sampled, n_out):
-        return DenseSelector(n_in, n_out)
-    return OutputSelector(n_in, n_out)
 
 
 def cells(n_out):

@@ -19,7 +19,7 @@ LARGEST_CODE = 127
 # Neurons may grow by so much before all of them are coded anew.
 ROOM_TO_GROW = 1.5
 # Neurons whose coordinates are held at once.
-AT_A_TIME = 2**15
+CODED_AT_ONCE = 2**15
 # Scores in few coordinates are off by a little, which matters at the edge of the active set. Above
 # an active set, whose few outputs are all that an exact score takes, there may be more of them.
 SHORTLISTED = 1.5
@@ -250,7 +250,7 @@ class SketchSelector(CoordinateSelector):
         self.offsets = np.zeros(n_panels * PANEL, dtype=np.float32)
 
     def update(self, layer, ids, n_threads):
-        parts = [ids[at : at + AT_A_TIME] for at in range(0, len(ids), AT_A_TIME)]
+        parts = [ids[at : at + CODED_AT_ONCE] for at in range(0, len(ids), CODED_AT_ONCE)]
         spent = self.coordinates.cost(len(ids))
 
         def found():

@@ -11,7 +11,7 @@ from sklearn_lsh._selectors import SHORTLISTED, CoordinateSelector
 # Of the bucket offsets of a layer, at most.
 MAX_TABLE_BYTES = 2**28
 # Neurons whose scores are held at once: they stay in the cache.
-AT_A_TIME = 4096
+SCORED_AT_ONCE = 4096
 
 
 class TableSelector(CoordinateSelector):
@@ -36,7 +36,9 @@ class TableSelector(CoordinateSelector):
         self.n_hashes, self.n_tables = n_hashes, n_tables
         self.group, self.is_signed = self.family.group, self.family.signed
         self.n_buckets = self.family.n_values**n_hashes
-        self.look_into(n_probes)
+        # Buckets of every table that are looked into.
+        self.n_probes = min(n_probes, self.n_buckets)
+        self.sets = probe_sets(n_hashes, self.family.n_values - 1, self.n_probes)
         self.n_scores = n_tables * n_hashes * self.group
         self.rank = self.n_scores if rank is None else rank
         # Neurons that went to other buckets, and how many had when functions were last fitted to
@@ -49,11 +51,6 @@ class TableSelector(CoordinateSelector):
             self.shortlisted = shortlisted
             self.rows = np.zeros((n_out, rank), dtype=np.float32)
             self.offsets = np.zeros(n_out, dtype=np.float32)
-
-    def look_into(self, n_probes):
-        """Look into so many buckets of every table, or all of them."""
-        self.n_probes = min(n_probes, self.n_buckets)
-        self.sets = probe_sets(self.n_hashes, self.family.n_values - 1, self.n_probes)
 
     def update(self, layer, ids, n_threads):
         vectors, offsets = self.coordinates.of(layer, ids, n_threads)
@@ -85,7 +82,7 @@ class TableSelector(CoordinateSelector):
             self.largest = self.squares(vectors, at_mean - self.level).max()
         if self.family.adapts:
             spent = self.family.fit(
-                np.hstack([vectors - self.shared, self.further(vectors, offsets)])
+                np.hstack([vectors - self.shared, self.added_coordinates(vectors, offsets)])
             )
         self.n_moved_at_fit = max(self.n_moved, self.n_active)
         planes, n_dims = self.family.hyperplanes, self.coordinates.rank
@@ -119,7 +116,7 @@ class TableSelector(CoordinateSelector):
         rest = vectors - self.shared
         return np.einsum("ij,ij->i", rest, rest) + at_mean**2
 
-    def further(self, vectors, offsets):
+    def added_coordinates(self, vectors, offsets):
         """Coordinates of neurons beside their vectors: what equalises norms, and the offset."""
         at_mean = self.at_mean(vectors, offsets) - self.level
         columns = [at_mean]
@@ -133,10 +130,10 @@ class TableSelector(CoordinateSelector):
         planes, n_dims = self.family.hyperplanes, self.coordinates.rank
         shift = self.family.key_shift - self.shared @ planes[:n_dims]
         codes = np.empty((self.n_tables, len(vectors)), dtype=np.int32)
-        for at in range(0, len(vectors), AT_A_TIME):
-            part = slice(at, at + AT_A_TIME)
+        for at in range(0, len(vectors), SCORED_AT_ONCE):
+            part = slice(at, at + SCORED_AT_ONCE)
             scores = vectors[part] @ planes[:n_dims]
-            scores += self.further(vectors[part], offsets[part]) @ planes[n_dims:]
+            scores += self.added_coordinates(vectors[part], offsets[part]) @ planes[n_dims:]
             scores += shift
             codes[:, part] = _tables.codes(
                 scores, self.n_tables, self.group, self.is_signed, n_threads
