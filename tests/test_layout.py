@@ -32,7 +32,7 @@ SIBLINGS = {  # a module may use these of its own floor
     ("_coordinates", "_directions"), ("_selectors", "_coordinates"), ("_selectors", "_directions"),
     ("_table_selector", "_coordinates"), ("_table_selector", "_hashing"),
     ("_table_selector", "_selectors"), ("_selection", "_hashing"), ("_selection", "_selectors"),
-    ("_selection", "_table_selector"), 
+    ("_selection", "_table_selector"),
     ("_output_selector", "_selectors"),
     ("_classifier", "_labels"), ("_classifier", "_ranking"), ("_classifier", "metrics"),
     ("_ranking", "_parameters"),
