@@ -23,8 +23,8 @@ def accuracy_section(store):
     text += "only, and left weights alone that no row of a batch used "
     text += "([design.md](design.md#whole-matrices)), are at 25 % the first seed of every set, of "
     text += "convex's lsh and sketch all three and of its topk two, at 50 % the first of convex's "
-    text += "lsh and sketch, and the multiplications of topk and adaptive_dropout. With three layers "
-    text += "these are of all convex's topk and of the first two seeds of MNIST's and "
+    text += "lsh and sketch, and the multiplications of topk and adaptive_dropout. With three "
+    text += "layers these are of all convex's topk and of the first two seeds of MNIST's and "
     text += "rectangles_images' topk and MNIST's and convex's adaptive_dropout (5.3, 7.6, 10.0 and "
     text += "13.7 % of dense; the others, by the present version, 15.9, 21.7, 28.5 and 37.7).\n\n"
     found = grouped(
