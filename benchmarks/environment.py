@@ -15,8 +15,10 @@ import sklearn_lsh
 
 def environment(*packages):
     """Command, commit, processor and versions, of other packages too, for JSON."""
+    # Where files lie on a machine tells a reader nothing.
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
     return {
-        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words]),
         "commit": commit(),
         "machine": f"{processor()}, {platform.system()}",
         "versions": {

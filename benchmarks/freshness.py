@@ -5,7 +5,7 @@
 MNIST (pixels centred), 2 x 1000, density .05, 3 epochs of Adam at .003, falling linearly; "lsh" as
 in paper.py, k-means cells. One part of the schedule at a time is changed: test accuracy, recall of
 the exact active set of 2,000 test rows by layer, multiplications of refreshes as a share of all of
-the dense network's, and seconds of training, on all cores.
+the dense network's, and seconds of training.
 """
 
 import argparse
@@ -18,10 +18,11 @@ from unittest.mock import patch
 
 import numpy as np
 from environment import environment
-from paper import CANDIDATES, METHODS, load
+from paper import load, make
+from paper_tables import shown
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_lsh import LSHMLPClassifier, _training
+from sklearn_lsh import _training
 from sklearn_lsh._selectors import Selector
 from sklearn_lsh.inspection import selection_recall
 
@@ -48,17 +49,10 @@ VARIANTS = {
 
 
 def study(selector, variant, seed, X, y, X_test, y_test, _):
-    settings = METHODS[selector]
-    if selector == "lsh":
-        settings = settings | {"n_candidates": 50 * CANDIDATES}
-    model = LSHMLPClassifier(
-        (1000, 1000), density=0.05, learning_rate="linear", learning_rate_init=0.003, max_iter=3,
-        batch_size=200, random_state=seed, n_threads=-1, **settings,
-    )  # fmt: skip
-    constants = vars(_training) | variant
+    model = make(selector, (1000, 1000), 0.05, rate=0.003, seed=seed, epochs=3)
     with (
-        patch.dict(vars(_training), constants),
-        patch.object(Selector, "refresh", constants.get("refresh", REFRESH)),
+        patch.dict(vars(_training), variant),
+        patch.object(Selector, "refresh", variant.get("refresh", REFRESH)),
     ):
         start = time.perf_counter()
         model.fit(X, y)
@@ -73,14 +67,13 @@ def study(selector, variant, seed, X, y, X_test, y_test, _):
 
 
 def show(name, runs):
-    def mean(field, scale=100):
-        return scale * np.mean([run[field] for run in runs], axis=0)
+    def mean(field):
+        return 100 * np.mean([run[field] for run in runs], axis=0)
 
-    accuracies = [100 * run["accuracy"] for run in runs]
-    spread = f" ± {np.std(accuracies, ddof=1):.2f}" if len(runs) > 1 else ""
     first, second = mean("recall")
     seconds = np.median([run["seconds"] for run in runs])
-    print(f"| {name} | {mean('accuracy'):.2f}{spread} | {first:.1f} / {second:.1f} | "
+    accuracy = shown([run["accuracy"] for run in runs])
+    print(f"| {name} | {accuracy} | {first:.1f} / {second:.1f} | "
           f"{mean('refresh'):.3f} | {seconds:.1f} |", flush=True)  # fmt: skip
 
 

@@ -58,7 +58,7 @@ FAMILIES = {
                        "n_probes": 20},
     "winner take all": {"selector": "lsh", "hash_function": "wta", "n_hashes": 3, "n_probes": 20},
     "SimHash of raw weights, ranked": {"selector": "lsh", "sketch_size": None, "n_hashes": 6,
-                                           "n_tables": 5},
+                                       "n_tables": 5},
 }  # fmt: skip
 RATES = [3e-4, 1e-3, 3e-3, 1e-2]
 RATES_OF_DENSE = [1e-4, 3e-4, 1e-3, 3e-3]

@@ -13,7 +13,9 @@ def summary_section(store):
     """What was aimed at, and what came out."""
     accuracy = means(store, lambda r: 100 * r["accuracy"], part="accuracy")
     spent = means(store, lambda r: 100 * share(r), part="accuracy", density=0.05, method="auto")
-    recall = means(store, lambda r: np.mean(r.get("recall", 1)), part="accuracy", density=0.05)
+    recall = means(
+        store, lambda r: np.mean(r["recall"]), part="accuracy", density=0.05, method="auto"
+    )
     wide = means(store, lambda r: 100 * share(r), part="width", method="auto")
     deep = means(store, lambda r: 100 * r["accuracy"], part="depth")
     two, seven = (1000,) * 2, (1000,) * 7

@@ -9,7 +9,7 @@ MNIST (pixels centred), hidden layers of 1000, density .05, Adam at a rate that 
   5,000 training rows grows until it is for one (a bonus for little use);
 - "half the width": layers of 500 with as many active neurons.
 
-Test accuracy, multiplications and seconds of training on all cores; of the first, middle and last
+Test accuracy, multiplications and seconds of training; of the first, middle and last
 hidden layer the share of neurons that are in no active set of 5,000 test rows, and how many
 neurons, used evenly, would be used as unevenly (1 over the sum of squared shares of use, over the
 width).
@@ -24,11 +24,10 @@ from unittest.mock import patch
 
 import numpy as np
 from environment import environment
-from paper import load
-from paper_tables import share
+from paper import load, make
+from paper_tables import share, shown
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_lsh import LSHMLPClassifier
 from sklearn_lsh._training import Trainer
 from sklearn_lsh.inspection import neuron_usage
 
@@ -58,10 +57,7 @@ def treat(treatment, network, epoch, X):
 def study(treatment, n_layers, n_epochs, seed, X, y, X_test, y_test, _):
     width = WIDTH // 2 if treatment == "half the width" else WIDTH
     most = ANNEALED[0] if treatment == "annealed" else ACTIVE
-    model = LSHMLPClassifier(
-        (width,) * n_layers, selector="sketch", density=most / width, learning_rate="linear",
-        learning_rate_init=RATE, max_iter=n_epochs, batch_size=200, random_state=seed, n_threads=-1,
-    )  # fmt: skip
+    model = make("sketch", (width,) * n_layers, most / width, RATE, seed, n_epochs)
     epochs = iter(range(n_epochs))
 
     def epoch(self, *args):
@@ -99,15 +95,14 @@ def main():
         runs = [study(name, options.layers, options.epochs, seed, *data)
                 for seed in range(options.seeds)]  # fmt: skip
         results["runs"][name] = runs
-        accuracies = [100 * run["accuracy"] for run in runs]
-        spread = f" ± {np.std(accuracies, ddof=1):.2f}" if len(runs) > 1 else ""
+        accuracy = shown([run["accuracy"] for run in runs])
         dead, even = (
             " / ".join(f"{100 * v:.0f}" for v in np.mean([run[field] for run in runs], axis=0))
             for field in ("dead", "even")
         )
         spent = 100 * np.mean([run["multiplications"] for run in runs])
         seconds = np.median([run["seconds"] for run in runs])
-        print(f"| {name} | {np.mean(accuracies):.2f}{spread} | {spent:.2f} | {seconds:.0f} | "
+        print(f"| {name} | {accuracy} | {spent:.2f} | {seconds:.0f} | "
               f"{dead} | {even} |", flush=True)  # fmt: skip
         if options.output:
             options.output.write_text(json.dumps(results, indent=1) + "\n")

@@ -114,9 +114,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         - 'sketch': the largest pre-activations of a shortlist, which is half as many neurons more
           (as many more above a layer that selects), those of the largest low-rank approximations.
         - 'lsh': candidates come out of hash tables of the neurons; the shortlist is of those among
-          them. A first layer over CSR data has none: the best approximations are kept. It wants
-          inputs of the order of 1: of larger ones it misses more, for biases are hashed with the
-          weights.
+          them. A first layer over CSR data has none: the best approximations are kept.
+          Inputs should be of the order of 1: of larger ones it misses more, for biases are hashed
+          with the weights.
         - 'auto': of 'dense', 'topk', 'sketch' and 'lsh' the one of least time times
           multiplications, by a model of both; its tables are k-means cells sized by the layer,
           whatever `hash_function`, `n_hashes`, `n_tables`, `n_probes` and `mips` say. Where so
@@ -187,8 +187,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         have, and random ones where these are few, corrected under the softmax by their chance to
         be there (importance sampling, Bengio & Senecal 2003). Predictions score all labels. Not
         for 100 labels or fewer. 'auto': above 4096 classes or labels. `early_stopping` then goes by
-        the precision of the best label where there are several; weights of a dense layer of sparse
-        inputs start by the entries of a row, not the number of columns.
+        the precision of the best label where there are several. Weights of a dense layer over
+        sparse inputs then start by the entries of a row, not the number of columns, and its biases
+        at 0.
     settled_tol : float or 'auto', default='auto'
         A training row whose predicted probabilities (under `sampled_output`, of the outputs that
         are computed) are all closer than this to its targets is settled; under 'squared_hinge' one

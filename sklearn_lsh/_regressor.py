@@ -107,9 +107,9 @@ class LSHMLPRegressor(RegressorMixin, BaseLSHMLP):
         - 'sketch': the largest pre-activations of a shortlist, which is half as many neurons more
           (as many more above a layer that selects), those of the largest low-rank approximations.
         - 'lsh': candidates come out of hash tables of the neurons; the shortlist is of those among
-          them. A first layer over CSR data has none: the best approximations are kept. It wants
-          inputs of the order of 1: of larger ones it misses more, for biases are hashed with the
-          weights.
+          them. A first layer over CSR data has none: the best approximations are kept.
+          Inputs should be of the order of 1: of larger ones it misses more, for biases are hashed
+          with the weights.
         - 'auto': of 'dense', 'topk', 'sketch' and 'lsh' the one of least time times
           multiplications, by a model of both; its tables are k-means cells sized by the layer,
           whatever `hash_function`, `n_hashes`, `n_tables`, `n_probes` and `mips` say. Where so
