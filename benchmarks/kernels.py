@@ -53,6 +53,7 @@ def measure(model, X, y):
     # Every row is learned from, as in the first epoch.
     settings = targets, np.ones(BATCH), optimizer, 1e-4, BATCH, False, 0.0, 1.0, workspace
     _, _, counts, touched, _, _ = _train.train(layers, loss, inputs, *settings)
+    counts = counts.sum(axis=0)  # of the threads
     flow = network.forward(inputs, workspace, dict.fromkeys(COSTS, 0))
     passes = [lambda n=n: _passes.run(layers[:n], inputs, workspace) for n in range(1, 4)]
     passes.append(lambda: _train.train(layers, loss, inputs, *settings))

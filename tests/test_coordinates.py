@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import reference as ref
 from contracts import inputs_like, make_layer, ready, select
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits
 
 from sklearn_lsh import LSHMLPClassifier
 from sklearn_lsh._directions import Directions
+from sklearn_lsh._table_selector import TableSelector
 
 
 def test_directions_follow_drifting_inputs():
@@ -47,6 +49,26 @@ def test_neurons_and_inputs_have_one_spread_in_every_coordinate():
     spread = neurons.std(axis=0)
     assert np.count_nonzero(spread > 0.01) == 5
     np.testing.assert_allclose((X @ coordinates.directions).std(axis=0), spread, atol=1e-5)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("rank", [1, 3, 7, 8, 9, 12, 16, 17, 24, 25, 28, 31, 32, 33, 39])
+def test_inputs_are_projected_into_all_of_any_number_of_coordinates(rank, sparse):
+    # Every neuron is a candidate, and coordinates alone tell which are kept.
+    tables = {"hash_function": "simhash", "n_hashes": 1, "n_tables": 1, "n_probes": 2}
+    layer = make_layer("dense")
+    layer.selector = TableSelector(
+        40, 150, 12, False, rank, 0, n_candidates=150, shortlisted=1, **tables
+    )
+    X = np.random.default_rng(1).normal(size=(30, 40)).astype(np.float32)
+    X[:, ::4] = 0
+    X[::3, 1] = 0  # rows with odd and even numbers of entries
+    selector = ready(layer, X).selector
+    kept = select(layer, csr_matrix(X) if sparse else X)
+    scores = X.astype(np.float64) @ selector.directions @ selector.rows.T + selector.offsets
+    for row, active in zip(scores, kept, strict=True):
+        assert len(active) == 12
+        assert row[active].min() > np.delete(row, active).max() - 1e-5
 
 
 def test_what_all_neurons_share_takes_no_coordinate():

@@ -249,26 +249,29 @@ static inline void lsh_score_codes LSH_SCORE_CODES {
     lsh_score_codes_base(codes, q, n_rows, fours, starts, offsets, scales, out);
 }
 
-/* So many columns of `lsh_project` at a time, from registers. */
-#define LSH_PROJECT(width)                                                                        \
-    for (; t + (width) <= r; t += (width)) {                                                      \
-        lsh_f8 even[(width) / 8] = {0};                                                           \
-        lsh_f8 odd[(width) / 8] = {0};                                                            \
+/* 8 n columns of `lsh_project` at a time, from registers, while more than 8 (n - 1) are left. The last
+ * 8 are the last of r, some of them once more, rather than fewer than 8. */
+#define LSH_PROJECT(n)                                                                            \
+    for (; t + 8 * ((n) - 1) < r; t += 8 * (n)) {                                                 \
+        const int last = r - 8 - t < 8 * ((n) - 1) ? r - 8 - t : 8 * ((n) - 1);                   \
+        lsh_f8 even[n] = {0};                                                                     \
+        lsh_f8 odd[n] = {0};                                                                      \
         for (int k = 0; k < count; k += 2) {                                                      \
-            const int last = k + 1 < count ? k + 1 : k;                                           \
-            const float a0 = x[k], a1 = k + 1 < count ? x[last] : 0;                              \
+            const int next = k + 1 < count ? k + 1 : k;                                           \
+            const float a0 = x[k], a1 = k + 1 < count ? x[next] : 0;                              \
             const float *LSH_RESTRICT row0 = rows + (int64_t)ids[k] * r + t;                      \
-            const float *LSH_RESTRICT row1 = rows + (int64_t)ids[last] * r + t;                   \
+            const float *LSH_RESTRICT row1 = rows + (int64_t)ids[next] * r + t;                   \
             LSH_UNROLL                                                                            \
-            for (int c = 0; c < (width) / 8; c++) {                                               \
-                LSH_ADD8(even[c], a0, row0 + 8 * c);                                              \
-                LSH_ADD8(odd[c], a1, row1 + 8 * c);                                               \
+            for (int c = 0; c < (n); c++) {                                                       \
+                LSH_ADD8(even[c], a0, row0 + (c < (n) - 1 ? 8 * c : last));                       \
+                LSH_ADD8(odd[c], a1, row1 + (c < (n) - 1 ? 8 * c : last));                        \
             }                                                                                     \
         }                                                                                         \
         LSH_UNROLL                                                                                \
-        for (int c = 0; c < (width) / 8; c++) {                                                   \
+        for (int c = 0; c < (n); c++) {                                                           \
             LSH_PLUS8(even[c], odd[c]);                                                           \
-            for (int i = 0; i < 8; i++) q[t + 8 * c + i] = LSH_LANE(even[c], i);                  \
+            for (int i = 0; i < 8; i++)                                                           \
+                q[t + (c < (n) - 1 ? 8 * c : last) + i] = LSH_LANE(even[c], i);                   \
         }                                                                                         \
     }
 
@@ -297,12 +300,15 @@ LSH_KERNEL(lsh_project,
         ids = columns;
         x = values;
     }
-    LSH_PROJECT(24) LSH_PROJECT(8)
-    for (int c = t; c < r; c++) q[c] = 0;
-    for (int k = 0; k < count && t < r; k++) {
-        const float *LSH_RESTRICT row = rows + (int64_t)ids[k] * r;
-        for (int c = t; c < r; c++) q[c] += x[k] * row[c];
+    if (r < 8) {
+        for (int c = 0; c < r; c++) q[c] = 0;
+        for (int k = 0; k < count; k++) {
+            const float *LSH_RESTRICT row = rows + (int64_t)ids[k] * r;
+            for (int c = 0; c < r; c++) q[c] += x[k] * row[c];
+        }
+        t = r;
     }
+    LSH_PROJECT(4) LSH_PROJECT(2) LSH_PROJECT(1)
     *used = count;
 })
 #endif
