@@ -6,7 +6,7 @@ Labels from a file in chunks
 A file in the format of the extreme classification repository is read a thousand rows at a time, and
 `partial_fit` trains on each chunk: memory holds one chunk, the network, and its solver's state,
 whatever the size of the file. For rows with many labels the output layer is sampled: each row is
-trained on its own labels, the strongest others that hash tables find, and labels of the batch.
+trained on its own labels and those of the other rows of its batch.
 """
 
 import sys

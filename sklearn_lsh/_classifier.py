@@ -468,7 +468,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
                 (n_samples, n_labels)
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
-            All classes there will be; required at the first call.
+            All classes there will be, or the numbers of the labels' columns; required at the first
+            call.
 
         Returns
         -------
@@ -505,7 +506,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         if self._ranks:
             return precision_at_k(truth, predicted, sample_weight=weight)
         if self._multilabel:
-            return accuracy_score(truth.toarray() > 0, predicted, sample_weight=weight)
+            return accuracy_score(truth.astype(bool), predicted, sample_weight=weight)
         truth = truth.toarray()[:, 0] if truth.shape[1] == 1 else targets.indices[targets.start]
         return accuracy_score(truth, predicted, sample_weight=weight)
 
@@ -538,11 +539,11 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         -------
         ndarray of shape (n_samples,) for one or two classes, else (n_samples, n_classes), float32
         """
-        scores = self._all_scores(X, 4)
+        scores = self._all_scores(X, 8)
         return scores if self._multilabel or scores.shape[1] > 1 else scores[:, 0]
 
     def _all_scores(self, X, itemsize):
-        """Raw scores, if so many entries of `itemsize` bytes fit into memory."""
+        """Raw scores, if so many entries fit into memory; itemsize : bytes of each at the peak."""
         inputs = self._rows(X)
         check_fits(len(inputs), self.n_outputs_, itemsize)
         return self._scores(inputs)
@@ -561,7 +562,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         -------
         ndarray of shape (n_samples, n_classes), float64
         """
-        scores = self._all_scores(X, 8)
+        scores = self._all_scores(X, 28)
         proba = self._network.loss.predictions(scores)
         if self._multilabel or proba.shape[1] > 1:
             return proba
@@ -596,7 +597,10 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             An indicator of labels is sparse if it was in `fit`. Under loss='softmax' labels are on
             that have more than half of the likeliest label's probability.
         """
-        slices = self._score_slices(self._rows(X))
+        inputs = self._rows(X)
+        if self._multilabel and not self._sparse_labels:
+            check_fits(len(inputs), self.n_outputs_, 16)
+        slices = self._score_slices(inputs)
         decisions = stack([self._decisions(scores) for _, scores in slices])
         return decisions if self._multilabel else self.classes_[decisions]
 
@@ -632,7 +636,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             k out of range.
         """
         inputs = self._rows(X)
-        check_scalar(k, "k", Integral, min_val=1, max_val=len(self.classes_))
+        k = int(check_scalar(k, "k", Integral, min_val=1, max_val=len(self.classes_)))
         if self.n_outputs_ == 1 and not self._multilabel:
             scores = self._scores(inputs)
             scores = np.hstack([-scores, scores])[:, -len(self.classes_) :]

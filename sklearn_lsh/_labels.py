@@ -26,7 +26,9 @@ def encode(est, y, weight, cold, incremental, classes):
         if incremental and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         found = np.arange(y.shape[1]) if multilabel else np.unique(y)
-        est.classes_ = unique_labels(classes) if incremental and not multilabel else found
+        est.classes_ = unique_labels(classes) if incremental else found
+        if multilabel and not np.array_equal(est.classes_, found):
+            raise ValueError(f"classes={classes!r} must be the numbers of y's columns, {found}.")
         if not multilabel and len(est.classes_) == 0:
             raise ValueError("classes is empty.")
         est._multilabel = multilabel
@@ -40,7 +42,6 @@ def encode(est, y, weight, cold, incremental, classes):
             raise ValueError("y changed between classes and an indicator matrix of labels.")
     loss = Loss(classifier_loss(est.loss, len(est.classes_), multilabel))
     if multilabel:
-        weight = weigh(est, y, weight, incremental)
         if y.shape[1] != len(est.classes_):
             raise ValueError(f"y has {y.shape[1]} labels (classes), not {len(est.classes_)}.")
         labels = sp.csr_array(y, dtype=np.float32, copy=True)
@@ -48,6 +49,7 @@ def encode(est, y, weight, cold, incremental, classes):
         labels.eliminate_zeros()
         if np.any(labels.data != 1):
             raise ValueError("y of several labels must hold 0 and 1 only.")
+        weight = weigh(est, labels, weight, incremental)
         if est.loss == "softmax":
             labels = sp.csr_array(labels / np.maximum(labels.sum(axis=1), 1)[:, None])
         return loss, Rows.from_matrix(labels), weight
@@ -63,7 +65,7 @@ def encode(est, y, weight, cold, incremental, classes):
 
 
 def weigh(est, y, weight, incremental):
-    """Sample weights times class weights."""
+    """Sample weights times class weights; y : classes, or labels as CSR of 1."""
     if est.class_weight is None:
         return weight
     if isinstance(est.class_weight, dict):
@@ -71,13 +73,31 @@ def weigh(est, y, weight, incremental):
             raise ValueError(
                 f"class_weight must be finite and not negative, got {est.class_weight!r}."
             )
-        if not est._multilabel:  # of all classes: some may be missing in these rows
-            weights = compute_class_weight(est.class_weight, classes=est.classes_, y=y)
-            return weight * weights[np.searchsorted(est.classes_, y)]
-    elif incremental:
+        if est._multilabel:
+            raise ValueError("class_weight of several labels must be 'balanced' or None.")
+        # Of all classes: some may be missing in these rows.
+        weights = compute_class_weight(est.class_weight, classes=est.classes_, y=y)
+        return weight * weights[np.searchsorted(est.classes_, y)]
+    if incremental:
         raise ValueError(
             "class_weight='balanced' is not supported by partial_fit, which sees no more than "
             "a part of the classes' counts; pass a dict."
         )
-    dense = y.toarray() if sp.issparse(y) else y
-    return weight * compute_sample_weight(est.class_weight, dense)
+    if not est._multilabel:
+        return weight * compute_sample_weight(est.class_weight, y)
+    return weight * balanced(y)
+
+
+def balanced(y):
+    """Weights of rows: over the columns, the product of n / (2 x rows that are alike in it)."""
+    n, counts = y.shape[0], np.bincount(y.indices, minlength=y.shape[1])
+    differ = (counts > 0) & (counts < n)  # a column of one value tells nothing
+    on, off = np.log(n / 2 / np.where(differ, np.stack([counts, n - counts]), n / 2))
+    with np.errstate(over="ignore"):
+        weight = np.exp(off.sum() + y @ (on - off))
+    if not (weight.min() > 1e-9 and weight.max() < 1e9):
+        raise ValueError(
+            f"class_weight='balanced' multiplies the weights of {y.shape[1]} labels, which comes "
+            f"to {weight.min():.1g} to {weight.max():.1g}; pass sample_weight instead."
+        )
+    return weight

@@ -1,6 +1,7 @@
 """The selector of an output layer: in training, few of very many labels."""
 
 import numpy as np
+from scipy.special import gammaln
 
 from sklearn_lsh._selectors import DenseSelector, Selector
 
@@ -48,9 +49,7 @@ class OutputSelector(Selector):
             self.counts, self.n_seen = 0.0, 0
         self.counts = self.counts + targets.column_counts()
         self.n_seen += len(targets)
-        share = np.minimum(self.counts / self.n_seen, 1)
-        with np.errstate(divide="ignore"):
-            log_absent = batch_size * np.log1p(-share)
+        log_absent = log_chance_of_none(self.counts, self.n_seen, min(batch_size, self.n_seen))
         # One at least: rows without labels have to be compared on something.
         self.n_random = max(1, min(ENOUGH, self.n_out) - round(-np.expm1(log_absent).sum()))
         log_absent += self.n_random * np.log1p(-1 / self.n_out)
@@ -63,6 +62,14 @@ class OutputSelector(Selector):
 
     def at_prediction(self):
         return DenseSelector(self.n_in, self.n_out)
+
+
+def log_chance_of_none(counts, n, n_drawn):
+    """That rows drawn, of n, are none of `counts` (hypergeometric)."""
+    others = np.maximum(n - counts, 0)
+    absent = gammaln(others + 1) - gammaln(np.maximum(others - n_drawn, 0) + 1)
+    absent += gammaln(n - n_drawn + 1) - gammaln(n + 1)
+    return np.where(others < n_drawn, -np.inf, np.minimum(absent, 0))
 
 
 def samples(sampled, n_out):

@@ -19,6 +19,8 @@ from sklearn.utils import check_array, check_consistent_length, check_scalar
 
 from sklearn_lsh._rows import check_indices
 
+MOST = np.iinfo(np.int32).max  # rows, features and labels
+
 __all__ = ["dump_multilabel", "iter_multilabel", "load_multilabel"]
 
 
@@ -109,7 +111,7 @@ def dump_multilabel(X, Y, file):
     Raises
     ------
     ValueError
-        X or Y that are not finite, or of different length.
+        X or Y that are not finite, too large to be read again, or of different length.
     """
     X, Y = (
         sp.csr_matrix(check_array(check_indices(part, name), accept_sparse="csr"), copy=True)
@@ -120,6 +122,8 @@ def dump_multilabel(X, Y, file):
     for part in (X, Y):
         part.sum_duplicates()
         part.eliminate_zeros()
+        if max(part.shape) > MOST or not np.isfinite(part.data).all():
+            raise ValueError(f"X and Y must be finite, with at most {MOST} rows and columns.")
     with _opened(file, "wb") as out:
         out.write(b"%d %d %d\n" % (X.shape[0], X.shape[1], Y.shape[1]))
         for i in range(X.shape[0]):
@@ -144,15 +148,22 @@ def _opened(file, mode):
 
 
 def _chunks(file, chunk_size, dtype):
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.")
     with _opened(file, "rb") as stream:
         name = getattr(stream, "name", "file")
-        header = stream.readline().split()
+        first = stream.readline()
+        if not isinstance(first, bytes):
+            raise TypeError(f"{name}: file must be open in binary mode.")
+        header = first.split()
         if len(header) != 3 or not all(part.isdigit() for part in header) or header[1] == b"0":
             raise ValueError(
                 f"{name}, line 1: expected n_samples, n_features and n_labels, got "
                 f"{b' '.join(header)[:60]!r}."
             )
         n_rows, n_features, n_labels = map(int, header)
+        if max(n_rows, n_features, n_labels) > MOST:
+            raise ValueError(f"{name}, line 1: at most {MOST} of each, got {header}.")
         step = max(1, n_rows) if chunk_size is None else chunk_size
         # The whole of a file without rows is one chunk of none.
         for first in range(0, n_rows if chunk_size else max(1, n_rows), step):
@@ -203,13 +214,13 @@ def _parse(lines, name, first, n_features, n_labels, dtype):
 def _read(lines, n_features, dtype):
     if not lines:
         return sp.csr_matrix((0, n_features), dtype=dtype), []
+    if any(b"#" in line or b"qid" in line for line in lines):
+        raise ValueError("'#' and 'qid' are not of this format.")
     # The reader passes over empty lines, which are rows here: a zero stands for nothing.
     text = b"".join(line if line.strip() else b"0:0\n" for line in lines)
     X, labels = load_svmlight_file(
         BytesIO(text), n_features=n_features, dtype=dtype, multilabel=True, zero_based=True
     )
-    if X.shape[0] != len(lines):
-        raise ValueError("a row is a comment only.")
     if not np.isfinite(X.data).all():
         raise ValueError("values must be finite.")
     X.eliminate_zeros()

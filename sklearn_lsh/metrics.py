@@ -42,7 +42,8 @@ def precision_at_k(y_true, y_top, k=None, *, sample_weight=None):
     Raises
     ------
     ValueError
-        Labels out of range or twice in a row, k larger than their number, rows that do not match.
+        Labels out of range or twice in a row, k larger than their number, rows that do not match,
+        negative sample weights.
 
     Examples
     --------
@@ -117,7 +118,7 @@ def propensity_scored_precision_at_k(
     Raises
     ------
     ValueError
-        As `precision_at_k`; also a wrong number of weights.
+        As `precision_at_k`; also weights of labels that are negative or of another number.
 
     References
     ----------
@@ -137,6 +138,8 @@ def propensity_scored_precision_at_k(
             f"inverse_propensities has shape {label_weight.shape}; y_true has {truth.shape[1]} "
             "labels."
         )
+    if (label_weight < 0).any():
+        raise ValueError("inverse_propensities must not be negative.")
     k = hits.shape[1]
     found = (hits * label_weight[np.asarray(y_top)[:, :k]]).sum(axis=1)
     row = np.repeat(np.arange(len(hits)), np.diff(truth.indptr))
@@ -153,7 +156,8 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
     """Weights of labels that make up for true labels that nobody noted down [1]_.
 
     Labels that are rare in the training data are missed more often; the chance that a true label
-    of frequency n_l is noted is modelled as 1 / (1 + C (n_l + B)^-A), C = (log n - 1) (B + 1)^A.
+    of frequency n_l is noted is modelled as 1 / (1 + C (n_l + B)^-A), C = (log n - 1) (B + 1)^A,
+    or 0 for n < 3.
 
     Parameters
     ----------
@@ -165,6 +169,7 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
     Returns
     -------
     ndarray of shape (n_labels,), float64
+        1 or more.
 
     Raises
     ------
@@ -176,24 +181,29 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
     .. [1] H. Jain, Y. Prabhu, M. Varma. "Extreme Multi-label Loss Functions for Recommendation,
        Tagging, Ranking and Other Missing Label Applications". KDD 2016, section 4.
     """
-    y = check_array(check_indices(y, "y"), accept_sparse="csr")
+    y = _indicator(y, "y")
     for value, name in ((A, "A"), (B, "B")):
         check_scalar(value, name, Real, min_val=0, max_val=1e6)
     A, B, n = np.float64(A), np.float64(B), y.shape[0]
-    counts = np.asarray((y != 0).sum(axis=0)).ravel()
+    counts = np.bincount(y.indices, minlength=y.shape[1])
     with np.errstate(all="ignore"):
-        weight = 1 + (np.log(n) - 1) * (B + 1) ** A * (counts + B) ** -A
+        weight = 1 + max(np.log(n) - 1, 0) * (B + 1) ** A * (counts + B) ** -A
     if not np.isfinite(weight).all():
         raise ValueError(f"A={A} and B={B} give weights that are not finite.")
     return weight
 
 
+def _indicator(y, name):
+    """The labels of every row, CSR, sorted; the caller's matrix is left alone."""
+    y = sp.csr_array(check_array(check_indices(y, name), accept_sparse="csr"), copy=True)
+    y.sum_duplicates()
+    y.eliminate_zeros()
+    return y
+
+
 def _hits(y_true, y_top, k, sample_weight):
     """True labels (CSR, sorted), which predictions are among them (n, k), and weights."""
-    y_true = check_array(check_indices(y_true, "y_true"), accept_sparse="csr")
-    truth = sp.csr_array(y_true, copy=True)
-    truth.eliminate_zeros()
-    truth.sum_duplicates()
+    truth = _indicator(y_true, "y_true")
     top = check_array(y_top, dtype=None)
     if not np.issubdtype(top.dtype, np.integer):
         raise ValueError(f"y_top must hold numbers of labels, got {top.dtype}.")
@@ -218,4 +228,7 @@ def _hits(y_true, y_top, k, sample_weight):
     keys, wanted = row * n_labels + truth.indices, np.arange(len(top))[:, None] * n_labels + top
     place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
     hits = keys[place] == wanted if len(keys) else np.zeros(top.shape, dtype=bool)
-    return truth, hits, _check_sample_weight(sample_weight, top, dtype=np.float64)
+    weight = _check_sample_weight(sample_weight, top, dtype=np.float64)
+    if (weight < 0).any():
+        raise ValueError("sample_weight must not be negative.")
+    return truth, hits, weight

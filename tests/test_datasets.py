@@ -2,7 +2,7 @@
 
 import gzip
 import tracemalloc
-from io import BytesIO
+from io import BytesIO, StringIO
 
 import numpy as np
 import pytest
@@ -88,7 +88,11 @@ def test_compressed_files(tmp_path):
         (b"2 4 2\n0 0:1\n1 1:nan\n", "line 3"),
         (b"2 4 2\n0 0:1\n# nothing\n", "line 3"),
         (b"2 4 2\n0 0:1\n1 4294967297:1\n", "line 3"),
+        (b"2 4 2\n0 0:1\n1 1:1 # 2:1\n", "line 3"),
+        (b"2 4 2\n0 0:1\n1 qid:3 1:1\n", "line 3"),
         (b"1 0 2\n0 \n", "line 1"),
+        (b"1 3 99999999999999999999\n0 0:1\n", "line 1"),
+        (b"99999999999999999999 3 2\n0 0:1\n", "line 1"),
     ],
 )
 @pytest.mark.parametrize("chunk_size", [None, 1])
@@ -98,6 +102,25 @@ def test_errors_name_the_line(text, message, chunk_size):
             load_multilabel(BytesIO(text))
         else:
             list(iter_multilabel(BytesIO(text), chunk_size))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, object, int])
+def test_values_are_of_single_or_double_precision(dtype):
+    with pytest.raises(ValueError, match="dtype"):
+        load_multilabel(BytesIO(GOOD), dtype=dtype)
+
+
+def test_files_of_text_are_refused():
+    with pytest.raises(TypeError, match="binary"):
+        load_multilabel(StringIO(GOOD.decode()))
+
+
+@pytest.mark.parametrize("value, shape", [(np.inf, (1, 3)), (1.0, (1, 2**31))])
+def test_what_could_not_be_read_again_is_not_written(tmp_path, value, shape):
+    X = sp.csr_matrix(([value], ([0], [0])), shape=shape)
+    with pytest.raises(ValueError):
+        dump_multilabel(X, sp.csr_matrix([[1]]), tmp_path / "rows.txt")
+    assert not (tmp_path / "rows.txt").exists()
 
 
 def test_chunks_take_the_memory_of_a_chunk(tmp_path):

@@ -8,8 +8,12 @@ import reference as ref
 import scipy.sparse as sp
 from cases import assert_same_parameters
 from scipy.special import log_softmax
+from scipy.stats import hypergeom
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_lsh import LSHMLPClassifier, _ranking
+from sklearn_lsh._output_selector import OutputSelector
+from sklearn_lsh._rows import Rows
 from sklearn_lsh.metrics import precision_at_k
 
 
@@ -64,13 +68,13 @@ def test_a_step_on_sampled_labels_follows_the_oracle(asynchronous, n_rows, n_hid
     before = X @ V + a
     hidden = np.maximum(before, 0)
     counts = np.asarray(Y.sum(axis=0)).ravel()
-    # A batch has its own labels, and random ones.
+    # The batch has all labels that there are, and random ones.
     labels, stepped_on = Y.toarray(), stepped.intercepts_[1] != start.intercepts_[1]
     n_random = start._network.layers[-1].selector.n_random
     fewest = 100 if loss == "softmax" else 0  # beyond the hinge's margin nothing steps
     assert n_random >= 200 - (counts > 0).sum() > 0 and fewest < stepped_on.sum() < 200
     assert stepped_on[counts > 0].all()
-    chance = 1 - (1 - counts / n_rows) ** n_rows * (1 - 1 / 200) ** n_random
+    chance = np.where(counts > 0, 1, 1 - (1 - 1 / 200) ** n_random)
     dW, db, below = sampled_step(W.T, b, hidden, labels, stepped_on, chance, loss)
     below *= before > 0
     np.testing.assert_allclose(stepped.coefs_[1], W - 0.5 * dW.T, atol=2e-6)
@@ -224,16 +228,65 @@ def test_top_k_refuses(k):
     model = many(sampled_output=False).fit(X, Y)
     with pytest.raises((ValueError, TypeError), match="k"):
         model.predict_top_k(X, k)
+    assert model.predict_top_k(X, True)[0].shape == (30, 1)
 
 
 def test_scores_that_would_not_fit_are_refused(monkeypatch):
     X, Y = labelled(30, 50, 300)
     model = many().fit(X, Y)
     monkeypatch.setattr(_ranking.os, "sysconf", lambda name: 100)
-    for method in (model.predict_proba, model.decision_function):
+    dense = many().fit(X, Y.toarray())
+    for method in (model.predict_proba, model.decision_function, dense.predict):
         with pytest.raises(ValueError, match="predict_top_k"):
             method(X)
     assert model.predict(X).shape == Y.shape
+
+
+def test_chances_of_labels_are_those_of_drawing_rows():
+    n, size = 60, 20
+    counts = np.repeat(np.arange(n + 1), 10)  # of 610 labels, as many rows as their number
+    Y = sp.csr_array(np.arange(n)[:, None] < counts, dtype=np.float32)
+    for batch_size in (size, n, 2 * n):
+        selector = OutputSelector(8, len(counts))
+        selector.expect(Rows.from_matrix(Y), batch_size, more=False)
+        absent = hypergeom.pmf(0, n, counts, min(batch_size, n))
+        absent *= (1 - 1 / len(counts)) ** selector.n_random
+        expected = np.log(np.maximum(1 - absent, 1e-6))
+        np.testing.assert_allclose(selector.log_chance, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_where_a_batch_is_all_rows_sampled_labels_have_the_loss_of_all():
+    X, Y = labelled(150, 50, 300)
+    Y[np.arange(300) % 150, np.arange(300)] = 1
+    model = many(solver="sgd", learning_rate_init=1e-30, alpha=0, batch_size=150).fit(X, Y)
+    scores = log_softmax(model.decision_function(X).astype(np.float64), axis=1)
+    shares = Y.toarray() / Y.toarray().sum(axis=1, keepdims=True)
+    assert model.loss_ == pytest.approx(-np.sum(shares * scores, axis=1).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("classes", [np.arange(10), [0], ["a", "b"], np.arange(400)])
+def test_classes_are_the_columns_of_an_indicator(classes):
+    X, Y = labelled(30, 50, 300)
+    model = many()
+    with pytest.raises(ValueError, match="classes"):
+        model.partial_fit(X, Y, classes=classes)
+    model.partial_fit(X, Y, classes=np.arange(300))
+
+
+def test_balanced_labels_weigh_as_in_scikit_learn():
+    X, Y = labelled(80, 50, 12)
+    Y = Y.tolil()
+    Y[:, 3], Y[:, 4] = 1, 0
+    for y in (Y.tocsr(), Y.toarray()):
+        balanced = many(class_weight="balanced", max_iter=2).fit(X, y)
+        weight = compute_sample_weight("balanced", Y.toarray())
+        plain = many(max_iter=2).fit(X, y, sample_weight=weight)
+        np.testing.assert_allclose(balanced.coefs_[0], plain.coefs_[0], atol=1e-4)
+    X, Y = labelled(80, 50, 3000)
+    with pytest.raises(ValueError, match="class_weight"):
+        many(class_weight="balanced").fit(X, Y)
+    with pytest.raises(ValueError, match="class_weight"):
+        many(class_weight={0: 2.0}).fit(X, Y)
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "softmax", "squared_hinge"])

@@ -99,7 +99,25 @@ def test_the_callers_matrix_is_left_alone():
     for array in (Y.data, Y.indices, Y.indptr):
         array.flags.writeable = False
     assert precision_at_k(Y, [[0], [1]]) == ndcg_at_k(Y, [[0], [1]]) == 1
+    inverse_propensities(Y)
     assert Y.nnz == 3
+
+
+def test_entries_that_cancel_are_no_label():
+    Y = sp.csr_matrix(([1, -1, 1], [0, 0, 1], [0, 2, 3]), shape=(2, 2))
+    assert precision_at_k(Y, [[0], [1]]) == 0.5
+    np.testing.assert_array_equal(inverse_propensities(Y), inverse_propensities(Y.toarray()))
+
+
+def test_few_rows_have_propensities_too():
+    np.testing.assert_array_equal(inverse_propensities([[1, 0]]), [1, 1])
+
+
+def test_negative_weights_are_refused():
+    with pytest.raises(ValueError, match="sample_weight"):
+        precision_at_k([[1, 0], [0, 1]], [[0], [1]], sample_weight=[1, -1])
+    with pytest.raises(ValueError, match="inverse_propensities"):
+        propensity_scored_precision_at_k([[1, 0], [0, 1]], [[0], [1]], [1, -1])
 
 
 @pytest.mark.parametrize("constant", [{"A": -1.0}, {"A": 1e5}, {"B": np.nan}, {"A": 10**400}])
