@@ -599,6 +599,7 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         """
         inputs = self._rows(X)
         if self._multilabel and not self._sparse_labels:
+            # 8 bytes a decision, of which there are two when slices become one.
             check_fits(len(inputs), self.n_outputs_, 16)
         slices = self._score_slices(inputs)
         decisions = stack([self._decisions(scores) for _, scores in slices])

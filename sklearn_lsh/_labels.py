@@ -28,7 +28,9 @@ def encode(est, y, weight, cold, incremental, classes):
         found = np.arange(y.shape[1]) if multilabel else np.unique(y)
         est.classes_ = unique_labels(classes) if incremental else found
         if multilabel and not np.array_equal(est.classes_, found):
-            raise ValueError(f"classes={classes!r} must be the numbers of y's columns, {found}.")
+            raise ValueError(
+                f"classes={classes!r} must be the numbers of y's columns, 0 to {len(found) - 1}."
+            )
         if not multilabel and len(est.classes_) == 0:
             raise ValueError("classes is empty.")
         est._multilabel = multilabel

@@ -1,7 +1,6 @@
 """The selector of an output layer: in training, few of very many labels."""
 
 import numpy as np
-from scipy.special import gammaln
 
 from sklearn_lsh._selectors import DenseSelector, Selector
 
@@ -65,11 +64,15 @@ class OutputSelector(Selector):
 
 
 def log_chance_of_none(counts, n, n_drawn):
-    """That rows drawn, of n, are none of `counts` (hypergeometric)."""
-    others = np.maximum(n - counts, 0)
-    absent = gammaln(others + 1) - gammaln(np.maximum(others - n_drawn, 0) + 1)
-    absent += gammaln(n - n_drawn + 1) - gammaln(n + 1)
-    return np.where(others < n_drawn, -np.inf, np.minimum(absent, 0))
+    """That rows drawn, of n, are none of `counts` (hypergeometric).
+
+    Draw by draw, of every count once: log-gamma functions of millions differ by their rounding.
+    """
+    left = n - np.arange(n_drawn)
+    distinct, place = np.unique(counts, return_inverse=True)
+    with np.errstate(divide="ignore"):
+        absent = [np.log1p(-np.minimum(count / left, 1)).sum() for count in distinct]
+    return np.array(absent)[place]
 
 
 def samples(sampled, n_out):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils import check_array
 
 LINE = 8  # columns of a dense row that may be blank together, as in _kernels/simd.h
 CACHE_LINE = 16  # floats
@@ -22,6 +23,15 @@ def check_indices(X, name):
     """Refuse a sparse matrix that points outside of itself: SciPy and the kernels trust it."""
     if sp.issparse(X) and not points_inside(X):
         raise ValueError(f"{name} is no valid sparse matrix: indices or indptr are out of range.")
+    return X
+
+
+def canonical(X, name):
+    """A checked copy as CSR: entries that are not zero, each stored once, in order."""
+    X = check_array(check_indices(X, name), accept_sparse="csr")
+    X = sp.csr_array(X, dtype=np.int8 if X.dtype == bool else X.dtype, copy=True)
+    X.sum_duplicates()
+    X.eliminate_zeros()
     return X
 
 

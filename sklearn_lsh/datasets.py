@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 from sklearn.datasets import load_svmlight_file
-from sklearn.utils import check_array, check_consistent_length, check_scalar
+from sklearn.utils import check_consistent_length, check_scalar
 
-from sklearn_lsh._rows import check_indices
+from sklearn_lsh._rows import canonical
 
 MOST = np.iinfo(np.int32).max  # rows, features and labels
 
@@ -45,6 +45,9 @@ def load_multilabel(file, *, dtype=np.float32):
     ValueError
         A header that is not three numbers, a row that cannot be read, labels or features out of
         range, out of order or given twice, more or fewer rows than the header says; with the line.
+        A dtype other than float32 and float64.
+    TypeError
+        A file that is open as text.
 
     See Also
     --------
@@ -56,6 +59,7 @@ def load_multilabel(file, *, dtype=np.float32):
        classification repository: Multi-label datasets and code". 2016.
        http://manikvarma.org/downloads/XC/XMLRepository.html
     """
+    _check_dtype(dtype)
     (chunk,) = _chunks(file, None, dtype)
     return chunk
 
@@ -93,6 +97,7 @@ def iter_multilabel(file, chunk_size=10_000, *, dtype=np.float32):
     (1, 4) [[0, 0]]
     """
     check_scalar(chunk_size, "chunk_size", Integral, min_val=1)
+    _check_dtype(dtype)
     return _chunks(file, chunk_size, dtype)
 
 
@@ -113,17 +118,13 @@ def dump_multilabel(X, Y, file):
     ValueError
         X or Y that are not finite, too large to be read again, or of different length.
     """
-    X, Y = (
-        sp.csr_matrix(check_array(check_indices(part, name), accept_sparse="csr"), copy=True)
-        for part, name in ((X, "X"), (Y, "Y"))
-    )
+    X, Y = canonical(X, "X"), canonical(Y, "Y")
     check_consistent_length(X, Y)
-    X = X.astype(np.int8) if X.dtype == bool else X
-    for part in (X, Y):
-        part.sum_duplicates()
-        part.eliminate_zeros()
-        if max(part.shape) > MOST or not np.isfinite(part.data).all():
-            raise ValueError(f"X and Y must be finite, with at most {MOST} rows and columns.")
+    for part, name in ((X, "X"), (Y, "Y")):
+        if not np.isfinite(part.data).all():
+            raise ValueError(f"{name} has entries stored twice whose sum is not finite.")
+        if max(part.shape) > MOST:
+            raise ValueError(f"{name} may have {MOST} rows and columns at most, not {part.shape}.")
     with _opened(file, "wb") as out:
         out.write(b"%d %d %d\n" % (X.shape[0], X.shape[1], Y.shape[1]))
         for i in range(X.shape[0]):
@@ -132,6 +133,11 @@ def dump_multilabel(X, Y, file):
             values = [str(value) for value in X.data[at]]
             pairs = [f"{k}:{v}" for k, v in zip(X.indices[at].tolist(), values, strict=True)]
             out.write(f"{labels} {' '.join(pairs)}\n".encode())
+
+
+def _check_dtype(dtype):
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.")
 
 
 @contextmanager
@@ -148,14 +154,12 @@ def _opened(file, mode):
 
 
 def _chunks(file, chunk_size, dtype):
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.")
     with _opened(file, "rb") as stream:
         name = getattr(stream, "name", "file")
-        first = stream.readline()
-        if not isinstance(first, bytes):
+        line = stream.readline()
+        if not isinstance(line, bytes):
             raise TypeError(f"{name}: file must be open in binary mode.")
-        header = first.split()
+        header = line.split()
         if len(header) != 3 or not all(part.isdigit() for part in header) or header[1] == b"0":
             raise ValueError(
                 f"{name}, line 1: expected n_samples, n_features and n_labels, got "
@@ -163,7 +167,7 @@ def _chunks(file, chunk_size, dtype):
             )
         n_rows, n_features, n_labels = map(int, header)
         if max(n_rows, n_features, n_labels) > MOST:
-            raise ValueError(f"{name}, line 1: at most {MOST} of each, got {header}.")
+            raise ValueError(f"{name}, line 1: at most {MOST} of each, got {line[:60]!r}.")
         step = max(1, n_rows) if chunk_size is None else chunk_size
         # The whole of a file without rows is one chunk of none.
         for first in range(0, n_rows if chunk_size else max(1, n_rows), step):

@@ -7,11 +7,10 @@ labels in a sparse indicator matrix, nothing is ever as large as the number of l
 from numbers import Integral, Real
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_lsh._rows import check_indices
+from sklearn_lsh._rows import canonical
 
 __all__ = [
     "inverse_propensities",
@@ -181,7 +180,7 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
     .. [1] H. Jain, Y. Prabhu, M. Varma. "Extreme Multi-label Loss Functions for Recommendation,
        Tagging, Ranking and Other Missing Label Applications". KDD 2016, section 4.
     """
-    y = _indicator(y, "y")
+    y = canonical(y, "y")
     for value, name in ((A, "A"), (B, "B")):
         check_scalar(value, name, Real, min_val=0, max_val=1e6)
     A, B, n = np.float64(A), np.float64(B), y.shape[0]
@@ -193,17 +192,9 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
     return weight
 
 
-def _indicator(y, name):
-    """The labels of every row, CSR, sorted; the caller's matrix is left alone."""
-    y = sp.csr_array(check_array(check_indices(y, name), accept_sparse="csr"), copy=True)
-    y.sum_duplicates()
-    y.eliminate_zeros()
-    return y
-
-
 def _hits(y_true, y_top, k, sample_weight):
     """True labels (CSR, sorted), which predictions are among them (n, k), and weights."""
-    truth = _indicator(y_true, "y_true")
+    truth = canonical(y_true, "y_true")
     top = check_array(y_top, dtype=None)
     if not np.issubdtype(top.dtype, np.integer):
         raise ValueError(f"y_top must hold numbers of labels, got {top.dtype}.")
@@ -230,5 +221,5 @@ def _hits(y_true, y_top, k, sample_weight):
     hits = keys[place] == wanted if len(keys) else np.zeros(top.shape, dtype=bool)
     weight = _check_sample_weight(sample_weight, top, dtype=np.float64)
     if (weight < 0).any():
-        raise ValueError("sample_weight must not be negative.")
+        raise ValueError("Negative values in sample_weight.")
     return truth, hits, weight

@@ -40,3 +40,21 @@ def multi_output():
 def assert_same_parameters(a, b):
     for p, q in zip(a.coefs_ + a.intercepts_, b.coefs_ + b.intercepts_, strict=True):
         np.testing.assert_array_equal(p, q)
+
+
+def labelled(n_rows, n_features, n_labels, seed=0):
+    """Rows of the features of their labels, up to three each."""
+    rng = np.random.default_rng(seed)
+    own = sp.random(n_labels, n_features, 8 / n_features, format="csr", random_state=rng)
+    labels = rng.integers(0, n_labels, size=(n_rows, 3))
+    Y = np.zeros((n_rows, n_labels), dtype=int)
+    np.put_along_axis(Y, labels, 1, axis=1)
+    return sp.csr_matrix(Y @ own, dtype=np.float32), sp.csr_matrix(Y)
+
+
+def many(**params):
+    defaults = {
+        "hidden_layer_sizes": (16,), "selector": "dense", "loss": "softmax", "batch_size": 20,
+        "sampled_output": True, "random_state": 0, "n_threads": 1, "max_iter": 1,
+    }  # fmt: skip
+    return LSHMLPClassifier(**defaults | params)

@@ -1,4 +1,4 @@
-"""Output layers of many labels: sampled in training, ranked in prediction."""
+"""Output layers of many labels, sampled in training."""
 
 import pickle
 
@@ -6,33 +6,15 @@ import numpy as np
 import pytest
 import reference as ref
 import scipy.sparse as sp
-from cases import assert_same_parameters
+from cases import assert_same_parameters, labelled, many
 from scipy.special import log_softmax
 from scipy.stats import hypergeom
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sklearn_lsh import LSHMLPClassifier, _ranking
-from sklearn_lsh._output_selector import OutputSelector
+from sklearn_lsh._labels import balanced
+from sklearn_lsh._output_selector import OutputSelector, log_chance_of_none
 from sklearn_lsh._rows import Rows
 from sklearn_lsh.metrics import precision_at_k
-
-
-def labelled(n_rows, n_features, n_labels, seed=0):
-    """Rows of the features of their labels, up to three each."""
-    rng = np.random.default_rng(seed)
-    own = sp.random(n_labels, n_features, 8 / n_features, format="csr", random_state=rng)
-    labels = rng.integers(0, n_labels, size=(n_rows, 3))
-    Y = np.zeros((n_rows, n_labels), dtype=int)
-    np.put_along_axis(Y, labels, 1, axis=1)
-    return sp.csr_matrix(Y @ own, dtype=np.float32), sp.csr_matrix(Y)
-
-
-def many(**params):
-    defaults = {
-        "hidden_layer_sizes": (16,), "selector": "dense", "loss": "softmax", "batch_size": 20,
-        "sampled_output": True, "random_state": 0, "n_threads": 1, "max_iter": 1,
-    }  # fmt: skip
-    return LSHMLPClassifier(**defaults | params)
 
 
 def sampled_step(W, b, hidden, Y, shared, chance, loss):
@@ -144,104 +126,6 @@ def test_auto_samples_wide_outputs_only():
         assert model._network.layers[-1].selector.is_dense != sampled
 
 
-@pytest.mark.parametrize("sampled_output", [True, False])
-def test_top_k_is_the_order_of_the_scores(sampled_output):
-    X, Y = labelled(60, 50, 300)
-    model = many(sampled_output=sampled_output, max_iter=3).fit(X, Y)
-    scores = model.decision_function(X)
-    labels, best = model.predict_top_k(X, 7)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :7]
-    np.testing.assert_array_equal(labels, order)
-    np.testing.assert_array_equal(best, np.take_along_axis(scores, order, axis=1))
-
-
-@pytest.mark.parametrize("sampled_output", [True, False])
-@pytest.mark.parametrize("n_labels, hidden", [(600, (16,)), (5000, (16,)), (5000, (128,))])
-def test_top_k_by_rounded_weights_scores_what_it_finds(n_labels, hidden, sampled_output):
-    X, Y = labelled(400, 300, n_labels)
-    model = many(
-        sampled_output=sampled_output, max_iter=3, learning_rate_init=4e-3, warm_start=True,
-        hidden_layer_sizes=hidden,
-    )  # fmt: skip
-    for _ in range(2):  # the second time other weights, which it follows
-        model.fit(X, Y)
-        scores = model.decision_function(X)
-        for k in (4, 1, 9):
-            exact, _ = model.predict_top_k(X, k)
-            labels, best = model.predict_top_k(X, k, exact=False)
-            found = np.take_along_axis(scores, labels, axis=1)
-            # Where all labels are a whole matrix, few of them are summed in another order.
-            np.testing.assert_allclose(best, found, rtol=1e-5 if hidden == (128,) else 0)
-            assert np.all(np.diff(best, axis=1) <= 0)
-            assert np.mean(labels == exact) > 0.99
-    every, _ = model.predict_top_k(X[:3], n_labels, exact=False)
-    np.testing.assert_array_equal(np.sort(every, axis=1), np.tile(np.arange(n_labels), (3, 1)))
-
-
-def test_rounded_weights_keep_no_state_of_the_optimiser():
-    X, Y = labelled(60, 50, 600)
-    model = many(warm_start=True).fit(X, Y)
-    model.predict_top_k(X, 3, exact=False)
-    assert model._network.layers[-1].slots
-    assert not _ranking.ROUNDED[model._network][1].slots
-
-
-def test_top_k_without_hidden_layers():
-    X, Y = labelled(60, 50, 600)
-    model = many(hidden_layer_sizes=()).fit(X, Y)
-    for got, exact in zip(
-        model.predict_top_k(X, 3, exact=False), model.predict_top_k(X, 3), strict=True
-    ):
-        np.testing.assert_array_equal(got, exact)
-
-
-@pytest.mark.parametrize("n_labels", [150, 9000])
-def test_top_k_of_scores_that_overflow(n_labels):
-    """Infinite scores come first or last; every label is there once."""
-    X, Y = labelled(20, 50, n_labels)
-    model = many(hidden_layer_sizes=(), sampled_output=False).fit(X.toarray(), Y)
-    weights = np.random.default_rng(0).permutation(np.linspace(-9, 9, n_labels))
-    model.coefs_[0][:] = weights
-    model.intercepts_[0][:] = 0
-    for k in (3, n_labels // 3, n_labels):
-        labels, scores = model.predict_top_k(np.full((2, 50), 3e36, dtype=np.float32), k)
-        assert all(len(set(row)) == k for row in labels)
-        assert np.isinf(scores[:, 0]).all()
-        assert np.all(weights[labels[:, : n_labels // 4]] > 0)
-
-
-@pytest.mark.parametrize("names", [["b", "a"], ["c", "a", "b"]])
-def test_top_k_of_classes(names):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(90, 5)).astype(np.float32)
-    y = np.array(names)[np.argmax(X[:, : len(names)], axis=1)]
-    model = LSHMLPClassifier((20,), max_iter=30, random_state=0).fit(X, y)
-    labels, scores = model.predict_top_k(X, len(names))
-    np.testing.assert_array_equal(labels[:, 0], model.predict(X))
-    assert all(set(row) == set(names) for row in labels)
-    assert np.all(np.diff(scores, axis=1) <= 0)
-
-
-@pytest.mark.parametrize("k", [0, 301, 2.5, "3"])
-def test_top_k_refuses(k):
-    X, Y = labelled(30, 50, 300)
-    model = many(sampled_output=False).fit(X, Y)
-    with pytest.raises((ValueError, TypeError), match="k"):
-        model.predict_top_k(X, k)
-    assert model.predict_top_k(X, True)[0].shape == (30, 1)
-
-
-def test_scores_that_would_not_fit_are_refused(monkeypatch):
-    X, Y = labelled(30, 50, 300)
-    model = many().fit(X, Y)
-    monkeypatch.setattr(_ranking.os, "sysconf", lambda name: 100)
-    dense = many().fit(X, Y.toarray())
-    for method in (model.predict_proba, model.decision_function, dense.predict):
-        with pytest.raises(ValueError, match="predict_top_k"):
-            method(X)
-    assert model.predict(X).shape == Y.shape
-
-
 def test_chances_of_labels_are_those_of_drawing_rows():
     n, size = 60, 20
     counts = np.repeat(np.arange(n + 1), 10)  # of 610 labels, as many rows as their number
@@ -252,7 +136,15 @@ def test_chances_of_labels_are_those_of_drawing_rows():
         absent = hypergeom.pmf(0, n, counts, min(batch_size, n))
         absent *= (1 - 1 / len(counts)) ** selector.n_random
         expected = np.log(np.maximum(1 - absent, 1e-6))
-        np.testing.assert_allclose(selector.log_chance, expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(selector.log_chance, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [10**6, 10**9])
+def test_chances_hold_after_any_number_of_rows(n):
+    counts = np.array([0, 1, 3, n // 1000, n])
+    found = log_chance_of_none(counts, n, 128)
+    expected = [0, np.log1p(-128 / n), 3 * -128 / n, 128 * np.log1p(-1e-3), -np.inf]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 def test_where_a_batch_is_all_rows_sampled_labels_have_the_loss_of_all():
@@ -275,18 +167,22 @@ def test_classes_are_the_columns_of_an_indicator(classes):
 
 def test_balanced_labels_weigh_as_in_scikit_learn():
     X, Y = labelled(80, 50, 12)
-    Y = Y.tolil()
+    Y = Y.toarray()
     Y[:, 3], Y[:, 4] = 1, 0
-    for y in (Y.tocsr(), Y.toarray()):
-        balanced = many(class_weight="balanced", max_iter=2).fit(X, y)
-        weight = compute_sample_weight("balanced", Y.toarray())
-        plain = many(max_iter=2).fit(X, y, sample_weight=weight)
-        np.testing.assert_allclose(balanced.coefs_[0], plain.coefs_[0], atol=1e-4)
+    expected = compute_sample_weight("balanced", Y)
+    np.testing.assert_allclose(balanced(sp.csr_array(Y)), expected, rtol=1e-6)
+    for y in (sp.csr_matrix(Y), Y):
+        ours = many(class_weight="balanced", max_iter=2).fit(X, y)
+        plain = many(max_iter=2).fit(X, y, sample_weight=expected)
+        assert ours.loss_ == pytest.approx(plain.loss_, rel=1e-5)
+        assert ours.loss_ != pytest.approx(many(max_iter=2).fit(X, y).loss_, rel=1e-3)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0}])
+def test_weights_of_very_many_labels_are_refused(class_weight):
     X, Y = labelled(80, 50, 3000)
     with pytest.raises(ValueError, match="class_weight"):
-        many(class_weight="balanced").fit(X, Y)
-    with pytest.raises(ValueError, match="class_weight"):
-        many(class_weight={0: 2.0}).fit(X, Y)
+        many(class_weight=class_weight).fit(X, Y)
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "softmax", "squared_hinge"])
@@ -398,16 +294,6 @@ def test_a_parameter_refused_changes_nothing():
     with pytest.raises(ValueError, match="n_threads"):
         model.set_params(n_threads=0).partial_fit(X, Y)
     assert model._network.layers[-1].selector.n_seen == 30
-
-
-def test_equal_scores_go_to_the_lower_label():
-    X, Y = labelled(30, 50, 300)
-    model = many(sampled_output=False).fit(X, Y)
-    model._network.layers[-1].W[...] = 0
-    model._network.layers[-1].b[...] = np.arange(300) % 3 == 1
-    labels, _ = model.predict_top_k(X, 120)
-    expected = np.argsort(np.arange(300) % 3 != 1, kind="stable")
-    np.testing.assert_array_equal(labels, np.tile(expected[:120], (30, 1)))
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1, 30, 3000])

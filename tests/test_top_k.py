@@ -1,0 +1,133 @@
+"""The best of many labels: ranked in prediction."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from cases import labelled, many
+
+from sklearn_lsh import LSHMLPClassifier, _ranking
+
+
+@pytest.mark.parametrize("sampled_output", [True, False])
+def test_top_k_is_the_order_of_the_scores(sampled_output):
+    X, Y = labelled(60, 50, 300)
+    model = many(sampled_output=sampled_output, max_iter=3).fit(X, Y)
+    scores = model.decision_function(X)
+    labels, best = model.predict_top_k(X, 7)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(labels, order)
+    np.testing.assert_array_equal(best, np.take_along_axis(scores, order, axis=1))
+
+
+@pytest.mark.parametrize("sampled_output", [True, False])
+@pytest.mark.parametrize("n_labels, hidden", [(600, (16,)), (5000, (16,)), (5000, (128,))])
+def test_top_k_by_rounded_weights_scores_what_it_finds(n_labels, hidden, sampled_output):
+    X, Y = labelled(400, 300, n_labels)
+    model = many(
+        sampled_output=sampled_output, max_iter=3, learning_rate_init=4e-3, warm_start=True,
+        hidden_layer_sizes=hidden,
+    )  # fmt: skip
+    for _ in range(2):  # the second time other weights, which it follows
+        model.fit(X, Y)
+        scores = model.decision_function(X)
+        for k in (4, 1, 9):
+            exact, _ = model.predict_top_k(X, k)
+            labels, best = model.predict_top_k(X, k, exact=False)
+            found = np.take_along_axis(scores, labels, axis=1)
+            # Where all labels are a whole matrix, few of them are summed in another order.
+            np.testing.assert_allclose(best, found, rtol=1e-5 if hidden == (128,) else 0)
+            assert np.all(np.diff(best, axis=1) <= 0)
+            assert np.mean(labels == exact) > 0.99
+    every, _ = model.predict_top_k(X[:3], n_labels, exact=False)
+    np.testing.assert_array_equal(np.sort(every, axis=1), np.tile(np.arange(n_labels), (3, 1)))
+
+
+def test_rounded_weights_keep_no_state_of_the_optimiser():
+    X, Y = labelled(60, 50, 600)
+    model = many(warm_start=True).fit(X, Y)
+    model.predict_top_k(X, 3, exact=False)
+    assert model._network.layers[-1].slots
+    assert not _ranking.ROUNDED[model._network][1].slots
+
+
+def test_top_k_without_hidden_layers():
+    X, Y = labelled(60, 50, 600)
+    model = many(hidden_layer_sizes=()).fit(X, Y)
+    for got, exact in zip(
+        model.predict_top_k(X, 3, exact=False), model.predict_top_k(X, 3), strict=True
+    ):
+        np.testing.assert_array_equal(got, exact)
+
+
+@pytest.mark.parametrize("n_labels", [150, 9000])
+def test_top_k_of_scores_that_overflow(n_labels):
+    """Infinite scores come first or last; every label is there once."""
+    X, Y = labelled(20, 50, n_labels)
+    model = many(hidden_layer_sizes=(), sampled_output=False).fit(X.toarray(), Y)
+    weights = np.random.default_rng(0).permutation(np.linspace(-9, 9, n_labels))
+    model.coefs_[0][:] = weights
+    model.intercepts_[0][:] = 0
+    for k in (3, n_labels // 3, n_labels):
+        labels, scores = model.predict_top_k(np.full((2, 50), 3e36, dtype=np.float32), k)
+        assert all(len(set(row)) == k for row in labels)
+        assert np.isinf(scores[:, 0]).all()
+        assert np.all(weights[labels[:, : n_labels // 4]] > 0)
+
+
+@pytest.mark.parametrize("names", [["b", "a"], ["c", "a", "b"]])
+def test_top_k_of_classes(names):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 5)).astype(np.float32)
+    y = np.array(names)[np.argmax(X[:, : len(names)], axis=1)]
+    model = LSHMLPClassifier((20,), max_iter=30, random_state=0).fit(X, y)
+    labels, scores = model.predict_top_k(X, len(names))
+    np.testing.assert_array_equal(labels[:, 0], model.predict(X))
+    assert all(set(row) == set(names) for row in labels)
+    assert np.all(np.diff(scores, axis=1) <= 0)
+
+
+@pytest.mark.parametrize("k", [0, 301, 2.5, "3"])
+def test_top_k_refuses(k):
+    X, Y = labelled(30, 50, 300)
+    model = many(sampled_output=False).fit(X, Y)
+    with pytest.raises((ValueError, TypeError), match="k"):
+        model.predict_top_k(X, k)
+    assert model.predict_top_k(X, True)[0].shape == (30, 1)
+
+
+def test_scores_that_would_not_fit_are_refused(monkeypatch):
+    X, Y = labelled(30, 50, 300)
+    model = many().fit(X, Y)
+    monkeypatch.setattr(_ranking.os, "sysconf", lambda name: 100)
+    dense = many().fit(X, Y.toarray())
+    for method in (model.predict_proba, model.decision_function, dense.predict):
+        with pytest.raises(ValueError, match="predict_top_k"):
+            method(X)
+    assert model.predict(X).shape == Y.shape
+
+
+def test_equal_scores_go_to_the_lower_label():
+    X, Y = labelled(30, 50, 300)
+    model = many(sampled_output=False).fit(X, Y)
+    model._network.layers[-1].W[...] = 0
+    model._network.layers[-1].b[...] = np.arange(300) % 3 == 1
+    labels, _ = model.predict_top_k(X, 120)
+    expected = np.argsort(np.arange(300) % 3 != 1, kind="stable")
+    np.testing.assert_array_equal(labels, np.tile(expected[:120], (30, 1)))
+
+
+@pytest.mark.parametrize("method", ["decision_function", "predict_proba", "predict"])
+def test_what_is_refused_for_its_size_would_have_been_too_large(method, monkeypatch):
+    X, Y = labelled(2000, 50, 1500)
+    call = getattr(many().fit(X, Y.toarray()), method)
+    tracemalloc.start()
+    call(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    sizes = {"SC_PHYS_PAGES": int(0.75 * peak), "SC_PAGE_SIZE": 1}
+    monkeypatch.setattr(_ranking.os, "sysconf", sizes.get)
+    with pytest.raises(ValueError, match="predict_top_k"):
+        call(X)
+    sizes["SC_PHYS_PAGES"] = int(1.25 * peak)
+    call(X)
