@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from sklearn_lsh._losses import Loss, classifier_loss
-from sklearn_lsh._rows import Rows
+from sklearn_lsh._rows import Rows, canonical
 
 
 def encode(est, y, weight, cold, incremental, classes):
@@ -46,9 +46,7 @@ def encode(est, y, weight, cold, incremental, classes):
     if multilabel:
         if y.shape[1] != len(est.classes_):
             raise ValueError(f"y has {y.shape[1]} labels (classes), not {len(est.classes_)}.")
-        labels = sp.csr_array(y, dtype=np.float32, copy=True)
-        labels.sum_duplicates()  # a label that is stored twice counts as 2, as everywhere
-        labels.eliminate_zeros()
+        labels = canonical(y, np.float32)  # a label that is stored twice counts as 2
         if np.any(labels.data != 1):
             raise ValueError("y of several labels must hold 0 and 1 only.")
         weight = weigh(est, labels, weight, incremental)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import check_array
 
 LINE = 8  # columns of a dense row that may be blank together, as in _kernels/simd.h
 CACHE_LINE = 16  # floats
@@ -26,10 +25,9 @@ def check_indices(X, name):
     return X
 
 
-def canonical(X, name):
-    """A checked copy as CSR: entries that are not zero, each stored once, in order."""
-    X = check_array(check_indices(X, name), accept_sparse="csr")
-    X = sp.csr_array(X, dtype=np.int8 if X.dtype == bool else X.dtype, copy=True)
+def canonical(X, dtype=None):
+    """A copy as CSR: entries that are not zero, in order; those stored twice are summed."""
+    X = sp.csr_array(X, dtype=dtype, copy=True)
     X.sum_duplicates()
     X.eliminate_zeros()
     return X

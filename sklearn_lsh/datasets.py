@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 from sklearn.datasets import load_svmlight_file
-from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils import check_array, check_consistent_length, check_scalar
 
-from sklearn_lsh._rows import canonical
+from sklearn_lsh._rows import canonical, check_indices
 
 MOST = np.iinfo(np.int32).max  # rows, features and labels
 
@@ -118,8 +118,12 @@ def dump_multilabel(X, Y, file):
     ValueError
         X or Y that are not finite, too large to be read again, or of different length.
     """
-    X, Y = canonical(X, "X"), canonical(Y, "Y")
+    X, Y = (
+        check_array(check_indices(part, name), accept_sparse="csr")
+        for part, name in ((X, "X"), (Y, "Y"))
+    )
     check_consistent_length(X, Y)
+    X, Y = canonical(X, np.int8 if X.dtype == bool else None), canonical(Y)
     for part, name in ((X, "X"), (Y, "Y")):
         if not np.isfinite(part.data).all():
             raise ValueError(f"{name} has entries stored twice whose sum is not finite.")

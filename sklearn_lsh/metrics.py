@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_lsh._rows import canonical
+from sklearn_lsh._rows import canonical, check_indices
 
 __all__ = [
     "inverse_propensities",
@@ -180,7 +180,7 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
     .. [1] H. Jain, Y. Prabhu, M. Varma. "Extreme Multi-label Loss Functions for Recommendation,
        Tagging, Ranking and Other Missing Label Applications". KDD 2016, section 4.
     """
-    y = canonical(y, "y")
+    y = canonical(check_array(check_indices(y, "y"), accept_sparse="csr"))
     for value, name in ((A, "A"), (B, "B")):
         check_scalar(value, name, Real, min_val=0, max_val=1e6)
     A, B, n = np.float64(A), np.float64(B), y.shape[0]
@@ -194,7 +194,7 @@ def inverse_propensities(y, *, A=0.55, B=1.5):
 
 def _hits(y_true, y_top, k, sample_weight):
     """True labels (CSR, sorted), which predictions are among them (n, k), and weights."""
-    truth = canonical(y_true, "y_true")
+    truth = canonical(check_array(check_indices(y_true, "y_true"), accept_sparse="csr"))
     top = check_array(y_top, dtype=None)
     if not np.issubdtype(top.dtype, np.integer):
         raise ValueError(f"y_top must hold numbers of labels, got {top.dtype}.")
