@@ -617,8 +617,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             1 to the number of classes or labels.
         exact : bool, default=True
             Whether every label is scored by its weights as they are. If not, by weights rounded to
-            8 bits, which takes a fraction of the time, and the best 2 k + 50 of those by their
-            weights: a label near the k-th may be missed. The rounded weights, a quarter of the
+            8 bits, longest first, until the others are too short to be among the best [1]_, and
+            the best 2 k + 20 of those by their weights: a label near the k-th may be missed. That
+            takes a small fraction of the time. The rounded weights, a quarter of the
             size, are made and kept by the first such call after training; they do not follow
             weights that are changed by hand. Where that takes no longer, every label is scored: in
             networks without hidden layers, and for more than about a sixteenth of the labels.
@@ -635,6 +636,11 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
         ------
         ValueError
             k out of range.
+
+        References
+        ----------
+        .. [1] C. Teflioudi, R. Gemulla, O. Mykytiuk. "LEMP: Fast Retrieval of Large Entries in a
+           Matrix Product". SIGMOD 2015.
         """
         inputs = self._rows(X)
         k = int(check_scalar(k, "k", Integral, min_val=1, max_val=len(self.classes_)))

@@ -124,6 +124,18 @@ class RawCoordinates:
         return n_entries
 
 
+class CentredCoordinates(RawCoordinates):
+    """The weights less what all neurons share, which no ranking notices."""
+
+    def __init__(self, W):
+        super().__init__(W.shape[1])
+        self.shared = W.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+    def of(self, layer, ids, n_threads):
+        vectors, offsets = super().of(layer, ids, n_threads)
+        return vectors - self.shared, offsets
+
+
 def reciprocal(values):
     """1 / values, and 0 where there is nothing to divide by."""
     kept = values > 1e-9 * max(values.max(), 1e-300)

@@ -5,17 +5,59 @@ from copy import copy
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.linalg import norm
 
+from sklearn_lsh._coordinates import CentredCoordinates
 from sklearn_lsh._network import Network
 from sklearn_lsh._parameters import thread_count
-from sklearn_lsh._selectors import SketchSelector
-from sklearn_lsh._workspace import widest
+from sklearn_lsh._selectors import CODED_AT_ONCE, SketchSelector
+from sklearn_lsh._workspace import CHUNK, widest
 
 # Labels that scores by rounded weights leave, besides twice as many as are wanted.
-SPARE = 50
+SPARE = 20
+# In many dimensions weights hardly ever point closer to an input (docs/many_labels.md).
+LARGEST_COSINE, MANY_DIMENSIONS = 0.7, 100
 # Of fewer labels for each of those, all are scored in no more time.
 LEAST_PER_FOUND = 8
 ROUNDED = WeakKeyDictionary()  # output layers, by network
+
+
+class LabelSelector(SketchSelector):
+    """Labels by the length of their centred weights: where these are too short, scoring stops.
+
+    A score is at most the lengths of input and weights, times their cosine, and the offset (LEMP,
+    Teflioudi, Gemulla & Mykytiuk 2015): where that is less than the k best that are known.
+
+    Attributes
+    ----------
+    order : ndarray of shape (n_out,), int32
+        The label of each place.
+    limits : ndarray of shape (2, n_chunks), float32
+        Length, times a cosine, and offset that no label of a chunk, or after it, exceeds.
+    """
+
+    def __init__(self, layer):
+        n_out, n_in = layer.W.shape
+        super().__init__(n_in, n_out, 1, False, None, 0)
+        self.coordinates = CentredCoordinates(layer.W)
+
+    def update(self, layer, ids, n_threads):
+        lengths = np.empty(self.n_out, dtype=np.float32)
+        for at in range(0, self.n_out, CODED_AT_ONCE):
+            part = slice(at, at + CODED_AT_ONCE)
+            lengths[part] = norm(layer.W[part] - self.coordinates.shared, axis=1)
+        self.order = np.argsort(-lengths, kind="stable").astype(np.int32)
+        self.places = np.empty_like(self.order)
+        self.places[self.order] = np.arange(self.n_out, dtype=np.int32)
+        starts = np.arange(0, self.n_out, CHUNK)
+        highest = np.maximum.reduceat(layer.b[self.order], starts)
+        highest = np.maximum.accumulate(highest[::-1])[::-1]
+        cosine = LARGEST_COSINE if layer.W.shape[1] >= MANY_DIMENSIONS else 1
+        self.limits = np.stack([cosine * lengths[self.order[starts]], highest])
+        return super().update(layer, ids, n_threads)
+
+    def code(self, ids, vectors, offsets, n_threads):
+        super().code(self.places[ids], vectors, offsets, n_threads)
 
 
 def check_fits(n_rows, n_outputs, itemsize):
@@ -37,8 +79,7 @@ def rounded(network, n_threads):
     version, layer = ROUNDED.get(network, (None, None))
     if version != network.version:
         version, layer = network.version, copy(network.layers[-1])
-        n_out, n_in = layer.W.shape
-        layer.slots, layer.selector = [], SketchSelector(n_in, n_out, 1, False, None, 0)
+        layer.slots, layer.selector = [], LabelSelector(layer)
         layer.selector.refresh(layer, n_threads)
         ROUNDED[network] = version, layer
     return layer

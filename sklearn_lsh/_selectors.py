@@ -54,7 +54,7 @@ class Selector:
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
     is_signed = adaptive = False
     draw = n_kept = n_random = 0
-    log_chance = None
+    log_chance = order = limits = None
     directions = scales = sketches = sketch_starts = rows = offsets = None
     plane_start = plane_columns = plane_values = None
     hyperplanes = shift = sets = bucket_start = neurons = None

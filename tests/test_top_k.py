@@ -5,8 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 from cases import labelled, many
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sklearn_lsh import LSHMLPClassifier, _ranking
+from sklearn_lsh._layer import Layer
+from sklearn_lsh._selectors import DenseSelector
+from sklearn_lsh._workspace import CHUNK
 
 
 @pytest.mark.parametrize("sampled_output", [True, False])
@@ -41,6 +46,68 @@ def test_top_k_by_rounded_weights_scores_what_it_finds(n_labels, hidden, sampled
             assert np.mean(labels == exact) > 0.99
     every, _ = model.predict_top_k(X[:3], n_labels, exact=False)
     np.testing.assert_array_equal(np.sort(every, axis=1), np.tile(np.arange(n_labels), (3, 1)))
+
+
+def with_weights_of_many_lengths(hidden, n_labels=3 * CHUNK, seed=0):
+    """A network of which some labels in a hundred have long weights, and rows."""
+    X, Y = labelled(40, 50, n_labels)
+    model = many(hidden_layer_sizes=(hidden,)).fit(X, Y)
+    output = model._network.layers[-1]
+    rng = np.random.default_rng(seed)
+    lengths = np.where(rng.random(n_labels) < 0.05, 5, 0.1 * rng.random(n_labels))
+    output.W[...] = rng.normal(size=output.W.shape) * lengths[:, None] + 1
+    output.b[...] = rng.normal(size=n_labels) / 50
+    return model, X
+
+
+@pytest.mark.parametrize("hidden", [16, 128])
+def test_labels_of_weights_too_short_are_not_scored(hidden):
+    model, X = with_weights_of_many_lengths(hidden)
+    exact, _ = model.predict_top_k(X, 5)
+    labels, _ = model.predict_top_k(X, 5, exact=False)
+    np.testing.assert_array_equal(labels, exact)
+    selector = _ranking.ROUNDED[model._network][1].selector
+    selector.offsets[CHUNK:] = 1e6  # whoever is scored there is the best
+    np.testing.assert_array_equal(model.predict_top_k(X, 5, exact=False)[0], exact)
+    selector.limits[1] = 1e6
+    assert not np.isin(model.predict_top_k(X, 5, exact=False)[0], exact).any()
+
+
+def test_a_short_label_of_a_large_bias_is_the_best():
+    model, X = with_weights_of_many_lengths(16)
+    output = model._network.layers[-1]
+    shortest = np.argmin(np.linalg.norm(output.W - output.W.mean(axis=0), axis=1))
+    output.b[shortest] = 1000
+    labels, _ = model.predict_top_k(X, 5, exact=False)
+    assert np.all(labels[:, 0] == shortest)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 3 * CHUNK), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_no_score_is_above_its_limit(n_labels, n_in, seed):
+    rng = np.random.default_rng(seed)
+    layer = Layer.glorot(n_in, n_labels, "identity", DenseSelector(n_in, n_labels), rng)
+    layer.W[...] *= rng.exponential(size=(n_labels, 1))
+    layer.b[...] = rng.normal(size=n_labels)
+    selector = _ranking.LabelSelector(layer)
+    selector.refresh(layer, 1)
+    x = rng.normal(size=n_in) - rng.random()
+    centred = layer.W.astype(float) - layer.W.mean(axis=0, dtype=float)
+    scores = (centred @ x + layer.b)[selector.order]
+    for chunk, (length, highest) in enumerate(selector.limits.T.astype(float)):
+        limit = length * np.linalg.norm(x) + highest
+        assert scores[chunk * CHUNK :].max() <= limit + 1e-5 * abs(limit)
+    np.testing.assert_array_equal(np.sort(selector.order), np.arange(n_labels))
+
+
+def test_top_k_by_rounded_weights_goes_by_the_row_alone():
+    model, X = with_weights_of_many_lengths(16)
+    labels, scores = model.predict_top_k(X, 5, exact=False)
+    for row in range(0, 40, 7):
+        alone = model.predict_top_k(X[row : row + 1], 5, exact=False)
+        np.testing.assert_array_equal(alone, (labels[row : row + 1], scores[row : row + 1]))
+    model.n_threads = 2
+    np.testing.assert_array_equal(model.predict_top_k(X, 5, exact=False), (labels, scores))
 
 
 def test_rounded_weights_keep_no_state_of_the_optimiser():

@@ -13,10 +13,12 @@ cdef struct Best:       # what may be among the k best of the scores that have b
     int32_t n
     int32_t k
     float least         # others have to be above
+    int32_t n_sure
+    float sure          # so many are at least as large
 
 
 cpdef bint in_chunks(int n, int k) noexcept nogil
-cdef Best no_best(Scratch* scratch, int place, int k) noexcept nogil
+cdef Best no_best(Scratch* scratch, int place, int k, int n_sure) noexcept nogil
 cdef void offer(Best* best, const float* scores, int n, int first, Scratch* scratch) noexcept nogil
 cdef int list_best(Best* best, int32_t* ids, Scratch* scratch) noexcept nogil
 cdef int top_k(const float* scores, int n, int k, int32_t* ids, Scratch* scratch) noexcept nogil

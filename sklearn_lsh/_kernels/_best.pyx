@@ -117,8 +117,11 @@ cpdef bint in_chunks(int n, int k) noexcept nogil:
     return n >= MANY and 4 * k <= n
 
 
-cdef Best no_best(Scratch* scratch, int place, int k) noexcept nogil:
-    """None yet of so many, at one of the places that there is room for."""
+cdef Best no_best(Scratch* scratch, int place, int k, int n_sure) noexcept nogil:
+    """None yet of so many, at one of the places that there is room for.
+
+    n_sure : below k; of so many of the largest a lower bound is kept. 0: it is not.
+    """
     cdef Best best
     cdef int64_t room = 2 * k + CHUNK
     best.ids = scratch.best_ids + place * room
@@ -126,6 +129,8 @@ cdef Best no_best(Scratch* scratch, int place, int k) noexcept nogil:
     best.n = 0
     best.k = k
     best.least = -INFINITY
+    best.n_sure = n_sure
+    best.sure = -INFINITY
     return best
 
 
@@ -140,6 +145,11 @@ cdef void keep(Best* best, const float* scores, const int32_t* ids, int n, int f
         best.ids[s] = ids[t] if ids != NULL else first + t
         best.scores[s] = scores[t]
         best.least = min(best.least, best.scores[s])
+    if best.n_sure > 0:
+        n = largest(best.scores, best.n, best.n_sure, scratch.positions, scratch)
+        best.sure = INFINITY if n == best.n_sure else -INFINITY
+        for s in range(n):
+            best.sure = min(best.sure, best.scores[scratch.positions[s]])
 
 
 cdef void narrow(Best* best, Scratch* scratch) noexcept nogil:
@@ -174,7 +184,7 @@ cdef int top_k(const float* scores, int n, int k, int32_t* ids, Scratch* scratch
     cdef int part, first
     if not in_chunks(n, k):
         return largest(scores, n, k, ids, scratch)
-    best = no_best(scratch, 0, k)
+    best = no_best(scratch, 0, k, 0)
     for part in range((n + CHUNK - 1) // CHUNK):
         first = part * CHUNK
         offer(&best, scores + first, min(n - first, <int> CHUNK), first, scratch)

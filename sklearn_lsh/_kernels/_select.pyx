@@ -1,5 +1,5 @@
 """The active sets of a block: score neurons (all, or those the tables return), keep the best."""
-from libc.math cimport expf, fabsf, logf
+from libc.math cimport expf, fabsf, logf, sqrtf
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -189,8 +189,8 @@ cdef void make_absolute(float* scores, int n) noexcept nogil:
         scores[s] = fabsf(scores[s])
 
 
-cdef void score_panels(const SelectorView* selector, int64_t begin, int64_t end, int n,
-                       const float* scales, Scratch* scratch) noexcept nogil:
+cdef void score_panels(const SelectorView* selector, int64_t begin, int64_t end, const int* rows,
+                       int n, const float* scales, Scratch* scratch) noexcept nogil:
     """Scores of the neurons of the panels [begin, end) for n rows, whose queries are coded."""
     cdef int s, e, part, n_parts = (n + 3) // 4, fours = (selector.rank + 3) // 4
     cdef int64_t panel, size = PANEL * fours * 4
@@ -204,7 +204,7 @@ cdef void score_panels(const SelectorView* selector, int64_t begin, int64_t end,
         coming = selector.sketches + min(panel + 1, (selector.n_out - 1) // PANEL) * size
         for part in range(n_parts):
             for s in range(4):
-                e = min(4 * part + s, n - 1)  # beyond the last row: the last again
+                e = rows[min(4 * part + s, n - 1)]  # beyond the last row: the last again
                 queries[s] = scratch.query_codes + e * fours * 4
                 of_query[s] = scales[e]
                 scores[s] = scratch.scores + e * scratch.stride + (panel - begin) * PANEL
@@ -215,28 +215,71 @@ cdef void score_panels(const SelectorView* selector, int64_t begin, int64_t end,
                             selector.offsets + panel * PANEL, of_query, scores)
 
 
-cdef void keep_best_of_sketch(const SelectorView* selector, const RowsView* out, Py_ssize_t first,
-                              int n, Scratch* scratch, int64_t* counts) noexcept nogil:
+cdef float length_of(Row x) noexcept nogil:
+    cdef float squares = 0
+    cdef int k
+    for k in range(n_stored(&x)):
+        squares += x.values[k] * x.values[k]
+    return sqrtf(squares)
+
+
+cdef int may_go_on(const SelectorView* selector, int part, int n_parts, const Best* best,
+                   const float* lengths, int* rows, int n) noexcept nogil:
+    """Leave of n rows those for which neurons of this part may be among the active; how many."""
+    cdef float slope = selector.limits[part], level = selector.limits[n_parts + part]
+    cdef int s, left = 0
+    for s in range(n):
+        if not slope * lengths[rows[s]] + level < best[rows[s]].sure:
+            rows[left] = rows[s]
+            left += 1
+    return left
+
+
+cdef int name(const SelectorView* selector, int32_t* places, int n,
+              Scratch* scratch) noexcept nogil:
+    """The neurons filed at n places, ascending."""
+    cdef int s
+    for s in range(n):
+        mark(scratch, selector.order[places[s]])
+    return lsh_list_bits(scratch.seen, (selector.n_out + 63) >> 6, places)
+
+
+cdef void keep_best_of_sketch(const SelectorView* selector, const RowsView* inputs,
+                              const RowsView* out, Py_ssize_t first, int n, Scratch* scratch,
+                              int64_t* counts) noexcept nogil:
     """Shortlists of the rows [first, first + n), TOGETHER at most, by their queries."""
     cdef int r = selector.rank, k = selector.n_shortlisted, n_out = selector.n_out
-    cdef int fours = (r + 3) // 4, e, size
+    cdef int fours = (r + 3) // 4, s, e, size, left = n
     cdef bint by_chunks = in_chunks(n_out, k)
+    cdef bint limited = by_chunks and selector.limits != NULL
     cdef int step = CHUNK if by_chunks else n_out
-    cdef int part
+    cdef int part, n_parts = (n_out + step - 1) // step
     cdef int64_t at
     cdef float scales[TOGETHER]
+    cdef float lengths[TOGETHER]
+    cdef int rows[TOGETHER]
     cdef Best best[TOGETHER]
     cdef float* scores
     cdef int32_t* active
     for e in range(n):
+        rows[e] = e
         scales[e] = lsh_code(scratch.queries + e * r, r, scratch.query_codes + e * fours * 4)
         if by_chunks:
-            best[e] = no_best(scratch, e, k)
-    for part in range((n_out + step - 1) // step):
+            best[e] = no_best(scratch, e, k, selector.n_active if limited else 0)
+        if limited:
+            lengths[e] = length_of(row_at(inputs, first + e))
+    for part in range(n_parts):
         at = <int64_t> part * step
         size = <int> min(step, n_out - at)
-        score_panels(selector, at // PANEL, (at + size + PANEL - 1) // PANEL, n, scales, scratch)
-        for e in range(n):
+        if limited:
+            left = may_go_on(selector, part, n_parts, best, lengths, rows, left)
+            if left == 0:
+                break
+        counts[0] += left * size if n_out > k else 0
+        score_panels(selector, at // PANEL, (at + size + PANEL - 1) // PANEL, rows, left, scales,
+                     scratch)
+        for s in range(left):
+            e = rows[s]
             scores = scratch.scores + e * scratch.stride
             active = out.indices + out.start[first + e]
             if selector.by_magnitude:
@@ -246,10 +289,11 @@ cdef void keep_best_of_sketch(const SelectorView* selector, const RowsView* out,
             else:
                 out.length[first + e] = top_k(scores, size, k, active, scratch)
     for e in range(n):
-        counts[0] += n_out if n_out > k else 0
+        active = out.indices + out.start[first + e]
         if by_chunks:
-            out.length[first + e] = list_best(&best[e], out.indices + out.start[first + e],
-                                              scratch)
+            out.length[first + e] = list_best(&best[e], active, scratch)
+        if selector.order != NULL:
+            out.length[first + e] = name(selector, active, out.length[first + e], scratch)
 
 
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* z,
@@ -281,7 +325,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                 scale(selector, x, scratch.queries + e * r, &projected)
             counts[1] += projected
         if selector.kind == SKETCH:
-            keep_best_of_sketch(selector, out, first + at, size, scratch, counts)
+            keep_best_of_sketch(selector, inputs, out, first + at, size, scratch, counts)
             continue
         for e in range(size):
             row = first + at + e

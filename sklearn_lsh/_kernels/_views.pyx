@@ -78,6 +78,8 @@ cdef SelectorView selector_view(selector) except *:
     view.plane_columns = ints(selector.plane_columns)
     view.plane_values = floats(selector.plane_values)
     view.log_chance = floats(selector.log_chance)
+    view.order = ints(selector.order)
+    view.limits = floats(selector.limits)
     view.n_tables = selector.n_tables
     view.n_hashes = selector.n_hashes
     view.group = selector.group
