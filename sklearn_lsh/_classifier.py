@@ -617,17 +617,20 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
             1 to the number of classes or labels.
         exact : bool, default=True
             Whether every label is scored by its weights as they are. If not, by weights rounded to
-            8 bits, longest first, until the others are too short to be among the best [1]_, and
-            the best 2 k + 20 of those by their weights: a label near the k-th may be missed. That
-            takes a small fraction of the time. The rounded weights, a quarter of the
-            size, are made and kept by the first such call after training; they do not follow
-            weights that are changed by hand. Where that takes no longer, every label is scored: in
-            networks without hidden layers, and for more than about a sixteenth of the labels.
+            8 bits, longest first, until the others are too short to be among the best [1]_, unless
+            they pointed to the input much more closely than the best known (at a cosine above .7
+            and 1.5 times theirs); then the best 2 k + 20 of those by their weights. That takes a
+            fraction of the time, and a label near the k-th may be missed. The rounded weights, a
+            quarter of the size, are made and kept by the first such call after training; they do
+            not follow weights that are changed by hand. Where that takes no longer, every label is
+            scored: in networks without hidden layers, and for more than about a sixteenth of the
+            labels.
 
         Returns
         -------
         labels : ndarray of shape (n_samples, k)
-            From `classes_`; of equally good ones the lower first.
+            From `classes_`; of equally good ones the lower first (without `exact`, of those that
+            were found).
         scores : ndarray of shape (n_samples, k), float32
             Raw scores, as `decision_function` gives them (without `exact`, to rounding); of two
             classes the score of the second and its negative.

@@ -15,8 +15,6 @@ from sklearn_lsh._workspace import CHUNK, widest
 
 # Labels that scores by rounded weights leave, besides twice as many as are wanted.
 SPARE = 20
-# In many dimensions weights hardly ever point closer to an input (docs/many_labels.md).
-LARGEST_COSINE, MANY_DIMENSIONS = 0.7, 100
 # Of fewer labels for each of those, all are scored in no more time.
 LEAST_PER_FOUND = 8
 ROUNDED = WeakKeyDictionary()  # output layers, by network
@@ -26,35 +24,47 @@ class LabelSelector(SketchSelector):
     """Labels by the length of their centred weights: where these are too short, scoring stops.
 
     A score is at most the lengths of input and weights, times their cosine, and the offset (LEMP,
-    Teflioudi, Gemulla & Mykytiuk 2015): where that is less than the k best that are known.
+    Teflioudi, Gemulla & Mykytiuk 2015): where that is less than the k best that are known. Lengths
+    are those that codes have, so that this holds of scores by codes.
 
     Attributes
     ----------
-    order : ndarray of shape (n_out,), int32
-        The label of each place.
+    order, places : ndarray of shape (n_out,), int32
+        The label of each place, and the other way round.
+    lengths : ndarray of shape (n_out,), float32
+        By place.
     limits : ndarray of shape (2, n_chunks), float32
-        Length, times a cosine, and offset that no label of a chunk, or after it, exceeds.
+        Length and offset that no label of a chunk, or after it, exceeds.
     """
+
+    room_to_grow = 1.0
 
     def __init__(self, layer):
         n_out, n_in = layer.W.shape
         super().__init__(n_in, n_out, 1, False, None, 0)
         self.coordinates = CentredCoordinates(layer.W)
+        parts = np.array_split(np.arange(n_out), -(-n_out // CODED_AT_ONCE))
+        lengths = [norm(self.coordinates.of(layer, ids, 1)[0], axis=1) for ids in parts]
+        self.order = np.argsort(-np.concatenate(lengths), kind="stable").astype(np.int32)
+        self.places = np.argsort(self.order).astype(np.int32)
+
+    @property
+    def n_shortlisted(self):
+        return min(2 * self.n_active + SPARE, self.n_out)
 
     def update(self, layer, ids, n_threads):
-        lengths = np.empty(self.n_out, dtype=np.float32)
-        for at in range(0, self.n_out, CODED_AT_ONCE):
-            part = slice(at, at + CODED_AT_ONCE)
-            lengths[part] = norm(layer.W[part] - self.coordinates.shared, axis=1)
-        self.order = np.argsort(-lengths, kind="stable").astype(np.int32)
-        self.places = np.empty_like(self.order)
-        self.places[self.order] = np.arange(self.n_out, dtype=np.int32)
+        spent = super().update(layer, ids, n_threads)
+        scales = np.zeros(4 * self.sketches.shape[1], dtype=np.float32)
+        scales[: self.rank] = self.scales**2
+        squares = np.concatenate([
+            np.einsum("pflk,fk->pl", np.square(codes, dtype=np.float32), scales.reshape(-1, 4))
+            for codes in np.array_split(self.sketches, -(-self.n_out // CODED_AT_ONCE))
+        ])  # fmt: skip
+        self.lengths = np.sqrt(squares.ravel()[: self.n_out])
         starts = np.arange(0, self.n_out, CHUNK)
-        highest = np.maximum.reduceat(layer.b[self.order], starts)
-        highest = np.maximum.accumulate(highest[::-1])[::-1]
-        cosine = LARGEST_COSINE if layer.W.shape[1] >= MANY_DIMENSIONS else 1
-        self.limits = np.stack([cosine * lengths[self.order[starts]], highest])
-        return super().update(layer, ids, n_threads)
+        most = [np.maximum.reduceat(a[: self.n_out], starts) for a in (self.lengths, self.offsets)]
+        self.limits = np.maximum.accumulate(np.stack(most)[:, ::-1], axis=1)[:, ::-1].copy()
+        return spent
 
     def code(self, ids, vectors, offsets, n_threads):
         super().code(self.places[ids], vectors, offsets, n_threads)
@@ -96,7 +106,7 @@ def retrieving(network, k, n_threads):
         return network.at_prediction()
     layer = copy(rounded(network, n_threads))
     layer.selector = copy(layer.selector)
-    layer.selector.n_active, layer.selector.shortlisted = k, 2 + SPARE / k
+    layer.selector.n_active = k
     return Network([*below, layer], network.loss)
 
 

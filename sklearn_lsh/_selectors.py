@@ -16,8 +16,6 @@ from sklearn_lsh._workspace import PANEL
 
 # Codes of neurons reach so far, those of queries half as far: products of two pairs fit 16 bits.
 LARGEST_CODE = 127
-# Neurons may grow by so much before all of them are coded anew.
-ROOM_TO_GROW = 1.5
 # Neurons whose coordinates are held at once.
 CODED_AT_ONCE = 2**15
 # Scores in few coordinates are off by a little, which matters at the edge of the active set. Above
@@ -54,7 +52,7 @@ class Selector:
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
     is_signed = adaptive = False
     draw = n_kept = n_random = 0
-    log_chance = order = limits = None
+    log_chance = order = lengths = limits = None
     directions = scales = sketches = sketch_starts = rows = offsets = None
     plane_start = plane_columns = plane_values = None
     hyperplanes = shift = sets = bucket_start = neurons = None
@@ -239,6 +237,7 @@ class SketchSelector(CoordinateSelector):
     kind = 2
     is_sketch = True
     CODE_ZERO = 64  # as in _kernels/products.h
+    room_to_grow = 1.5  # by so much neurons may, before all of them are coded anew
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed, shortlisted=SHORTLISTED):
         super().__init__(n_in, n_out, n_active, by_magnitude, rank, seed)
@@ -264,7 +263,7 @@ class SketchSelector(CoordinateSelector):
                 np.maximum(largest, vectors.max(axis=0), out=largest)
                 np.maximum(largest, -vectors.min(axis=0), out=largest)
             # Where all are 0, any scale will do.
-            self.scales = np.where(largest > 0, ROOM_TO_GROW / LARGEST_CODE * largest, 1)
+            self.scales = np.where(largest > 0, self.room_to_grow / LARGEST_CODE * largest, 1)
             self.scales = self.scales.astype(np.float32)
             spent *= 1 if kept else 2
         with np.errstate(over="ignore", invalid="ignore"):  # weights that diverge are told later

@@ -48,35 +48,90 @@ def test_top_k_by_rounded_weights_scores_what_it_finds(n_labels, hidden, sampled
     np.testing.assert_array_equal(np.sort(every, axis=1), np.tile(np.arange(n_labels), (3, 1)))
 
 
-def with_weights_of_many_lengths(hidden, n_labels=3 * CHUNK, seed=0):
-    """A network of which some labels in a hundred have long weights, and rows."""
-    X, Y = labelled(40, 50, n_labels)
-    model = many(hidden_layer_sizes=(hidden,)).fit(X, Y)
-    output = model._network.layers[-1]
-    rng = np.random.default_rng(seed)
-    lengths = np.where(rng.random(n_labels) < 0.05, 5, 0.1 * rng.random(n_labels))
-    output.W[...] = rng.normal(size=output.W.shape) * lengths[:, None] + 1
-    output.b[...] = rng.normal(size=n_labels) / 50
-    return model, X
+N_LABELS = 3 * CHUNK
 
 
-@pytest.mark.parametrize("hidden", [16, 128])
-def test_labels_of_weights_too_short_are_not_scored(hidden):
-    model, X = with_weights_of_many_lengths(hidden)
-    exact, _ = model.predict_top_k(X, 5)
+def few_long(rng, n_in):
+    """Some labels in a hundred have long weights, the others short ones."""
+    lengths = np.where(rng.random(N_LABELS) < 0.05, 5, 0.1 * rng.random(N_LABELS))
+    return rng.normal(size=(N_LABELS, n_in)) * lengths[:, None]
+
+
+def alike(rng, n_in):
+    """Groups of twenty alike, of nearly one length."""
+    groups = np.repeat(rng.normal(size=(-(-N_LABELS // 20), n_in)), 20, axis=0)[:N_LABELS]
+    W = groups + 0.7 * rng.normal(size=groups.shape)
+    return W / np.linalg.norm(W, axis=1, keepdims=True) * rng.uniform(1, 1.1, size=(N_LABELS, 1))
+
+
+def one_outlier(rng, n_in):
+    """One weight dwarfs the others of its input."""
+    W = rng.normal(size=(N_LABELS, n_in))
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    W[0, 0] = 100
+    return W
+
+
+def halves(rng, n_in):
+    """Few are long, and some rows' inputs see them, others the many short ones."""
+    W = rng.normal(size=(N_LABELS, n_in))
+    is_long = rng.random(N_LABELS) < 0.05
+    W[is_long, n_in // 2 :] = 0
+    W[~is_long, : n_in // 2] = 0
+    return W * np.where(is_long, 3, rng.uniform(0.5, 1, size=N_LABELS))[:, None]
+
+
+def with_weights(kind, hidden, **params):
+    """A network of such an output layer, and inputs that are close to some labels."""
+    X, Y = labelled(40, hidden, N_LABELS)
+    model = many(hidden_layer_sizes=(hidden,), **params).fit(X.toarray(), Y)
+    rng = np.random.default_rng(0)
+    below, output = model._network.layers
+    output.W[...] = kind(rng, hidden) + 1
+    output.b[...] = rng.normal(size=N_LABELS) / 50
+    below.W[...] = np.eye(hidden)
+    below.b[...] = 0
+    near = rng.choice(N_LABELS, size=40, replace=False)
+    if kind is few_long:
+        near = np.argsort(-np.linalg.norm(output.W - 1, axis=1))[:40]
+    X = np.abs(output.W[near] - 1 + 0.2 * rng.normal(size=(40, hidden)))
+    return model, X.astype(np.float32)
+
+
+@pytest.mark.parametrize("hidden", [16, 21, 128])
+@pytest.mark.parametrize("kind", [few_long, alike, one_outlier, halves])
+def test_top_k_misses_nothing_for_stopping(kind, hidden):
+    model, X = with_weights(kind, hidden)
+    for k in (1, 5):
+        labels, _ = model.predict_top_k(X, k, exact=False)
+        selector = _ranking.ROUNDED[model._network][1].selector
+        limits = selector.limits.copy()
+        selector.limits[1] = np.inf
+        np.testing.assert_array_equal(model.predict_top_k(X, k, exact=False)[0], labels)
+        selector.limits[...] = limits
+
+
+@pytest.mark.parametrize("params", [{}, {"selector": "sketch", "density": 0.2}])
+@pytest.mark.parametrize("kind, stopped", [(few_long, 1), (halves, 0.5), (alike, 0)])
+def test_labels_of_weights_too_short_are_not_scored(kind, stopped, params):
+    model, X = with_weights(kind, 60, **params)
+    if kind is halves:
+        X[::2, 30:] = 0
+        X[1::2, :30] = 0
     labels, _ = model.predict_top_k(X, 5, exact=False)
-    np.testing.assert_array_equal(labels, exact)
     selector = _ranking.ROUNDED[model._network][1].selector
     selector.offsets[CHUNK:] = 1e6  # whoever is scored there is the best
-    np.testing.assert_array_equal(model.predict_top_k(X, 5, exact=False)[0], exact)
-    selector.limits[1] = 1e6
-    assert not np.isin(model.predict_top_k(X, 5, exact=False)[0], exact).any()
+    poisoned, _ = model.predict_top_k(X, 5, exact=False)
+    same = np.all(poisoned == labels, axis=1)
+    assert np.mean(same) == stopped
+    if kind is halves:
+        np.testing.assert_array_equal(same, np.arange(len(X)) % 2 == 0)
 
 
 def test_a_short_label_of_a_large_bias_is_the_best():
-    model, X = with_weights_of_many_lengths(16)
+    model, X = with_weights(few_long, 16)
     output = model._network.layers[-1]
-    shortest = np.argmin(np.linalg.norm(output.W - output.W.mean(axis=0), axis=1))
+    shortest = np.argmin(np.linalg.norm(output.W - 1, axis=1))
     output.b[shortest] = 1000
     labels, _ = model.predict_top_k(X, 5, exact=False)
     assert np.all(labels[:, 0] == shortest)
@@ -84,24 +139,29 @@ def test_a_short_label_of_a_large_bias_is_the_best():
 
 @settings(deadline=None)
 @given(st.integers(1, 3 * CHUNK), st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_no_score_is_above_its_limit(n_labels, n_in, seed):
+def test_no_score_by_codes_is_above_its_limit(n_labels, n_in, seed):
     rng = np.random.default_rng(seed)
     layer = Layer.glorot(n_in, n_labels, "identity", DenseSelector(n_in, n_labels), rng)
     layer.W[...] *= rng.exponential(size=(n_labels, 1))
     layer.b[...] = rng.normal(size=n_labels)
     selector = _ranking.LabelSelector(layer)
     selector.refresh(layer, 1)
-    x = rng.normal(size=n_in) - rng.random()
+    codes = selector.sketches.swapaxes(1, 2).reshape(len(selector.offsets), -1)
+    rounded = codes[:n_labels, :n_in] * selector.scales.astype(float)
     centred = layer.W.astype(float) - layer.W.mean(axis=0, dtype=float)
-    scores = (centred @ x + layer.b)[selector.order]
+    np.testing.assert_allclose(rounded, centred[selector.order], atol=0.51 * selector.scales.max())
+    x = rng.normal(size=n_in) - rng.random()
+    scores = rounded @ x + selector.offsets[:n_labels]
+    np.testing.assert_array_equal(selector.offsets[:n_labels], layer.b[selector.order])
     for chunk, (length, highest) in enumerate(selector.limits.T.astype(float)):
-        limit = length * np.linalg.norm(x) + highest
-        assert scores[chunk * CHUNK :].max() <= limit + 1e-5 * abs(limit)
+        product = length * np.linalg.norm(x)
+        assert scores[chunk * CHUNK :].max() <= product + highest + 1e-5 * (product + abs(highest))
     np.testing.assert_array_equal(np.sort(selector.order), np.arange(n_labels))
 
 
-def test_top_k_by_rounded_weights_goes_by_the_row_alone():
-    model, X = with_weights_of_many_lengths(16)
+@pytest.mark.parametrize("kind", [few_long, halves])
+def test_top_k_by_rounded_weights_goes_by_the_row_alone(kind):
+    model, X = with_weights(kind, 16)
     labels, scores = model.predict_top_k(X, 5, exact=False)
     for row in range(0, 40, 7):
         alone = model.predict_top_k(X[row : row + 1], 5, exact=False)

@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint64_t
 
 from sklearn_lsh._kernels._views cimport Scratch
 
@@ -22,3 +22,8 @@ cdef Best no_best(Scratch* scratch, int place, int k, int n_sure) noexcept nogil
 cdef void offer(Best* best, const float* scores, int n, int first, Scratch* scratch) noexcept nogil
 cdef int list_best(Best* best, int32_t* ids, Scratch* scratch) noexcept nogil
 cdef int top_k(const float* scores, int n, int k, int32_t* ids, Scratch* scratch) noexcept nogil
+cdef void make_absolute(float* scores, int n) noexcept nogil
+
+
+cdef inline void mark(Scratch* scratch, int32_t j) noexcept nogil:
+    scratch.seen[j >> 6] |= (<uint64_t> 1) << (j & 63)

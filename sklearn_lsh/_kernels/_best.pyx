@@ -1,7 +1,7 @@
 """The largest of many scores."""
 from cython.parallel cimport prange, threadid
 from libc.float cimport FLT_MAX
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, fabsf
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -110,6 +110,12 @@ cdef int largest(const float* scores, int n, int k, int32_t* ids, Scratch* scrat
             edge[i] = edge[i + 1]
             values[i] = values[i + 1]
     return lsh_list_bits(scratch.seen, n_words, ids)
+
+
+cdef void make_absolute(float* scores, int n) noexcept nogil:
+    cdef int s
+    for s in range(n):
+        scores[s] = fabsf(scores[s])
 
 
 cpdef bint in_chunks(int n, int k) noexcept nogil:

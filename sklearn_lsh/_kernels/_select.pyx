@@ -1,15 +1,14 @@
 """The active sets of a block: score neurons (all, or those the tables return), keep the best."""
-from libc.math cimport expf, fabsf, logf, sqrtf
+from libc.math cimport expf, fabsf, logf
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from sklearn_lsh._kernels._best cimport (
-    CHUNK, Best, in_chunks, list_best, no_best, offer, top_k,
-)
+from sklearn_lsh._kernels._best cimport make_absolute, mark, top_k
 from sklearn_lsh._kernels._linear cimport preactivations
+from sklearn_lsh._kernels._shortlist cimport shortlist
 from sklearn_lsh._kernels._tables cimport candidates
 from sklearn_lsh._kernels._views cimport (
-    PANEL, SAMPLED, SKETCH, TABLES, TOGETHER, LayerView, Row, RowsView, Scratch,
+    SAMPLED, SKETCH, TABLES, TOGETHER, LayerView, Row, RowsView, Scratch,
     SelectorView, column_at, n_stored, row_at,
 )
 
@@ -20,10 +19,6 @@ cdef extern from "matrices.h" nogil:
 cdef extern from "products.h" nogil:
     void lsh_project(const float*, const int32_t*, const int32_t*, int, int, const float*, int,
                      float*, int32_t*, float*, int*)
-    void lsh_prefetch(const float*, int, int, int, int)
-    void lsh_score_codes(const signed char*, const unsigned char**, int, int, const int32_t*,
-                         const float*, const float*, float**)
-    float lsh_code(const float*, int, unsigned char*)
 
 cdef extern from "selection.h" nogil:
     void lsh_detect()
@@ -122,10 +117,6 @@ cdef void draw_keys(const LayerView* layer, Row x, uint64_t place, float* keys) 
         keys[j] = logf(uniform(seed, j)) * (1 + expf(min(-keys[j], <float> 60)))
 
 
-cdef inline void mark(Scratch* scratch, int32_t j) noexcept nogil:
-    scratch.seen[j >> 6] |= (<uint64_t> 1) << (j & 63)
-
-
 cdef int list_labels(const SelectorView* selector, const RowsView* y, Py_ssize_t i, Py_ssize_t n,
                      Scratch* scratch) noexcept nogil:
     """List the labels of the examples [i, i + n), and random ones, in scratch.shared, ascending."""
@@ -183,119 +174,6 @@ cdef int keep_best(const LayerView* layer, Row x, const float* z, uint64_t place
     return lsh_list_bits(scratch.seen, (selector.n_out + 63) >> 6, active)
 
 
-cdef void make_absolute(float* scores, int n) noexcept nogil:
-    cdef int s
-    for s in range(n):
-        scores[s] = fabsf(scores[s])
-
-
-cdef void score_panels(const SelectorView* selector, int64_t begin, int64_t end, const int* rows,
-                       int n, const float* scales, Scratch* scratch) noexcept nogil:
-    """Scores of the neurons of the panels [begin, end) for n rows, whose queries are coded."""
-    cdef int s, e, part, n_parts = (n + 3) // 4, fours = (selector.rank + 3) // 4
-    cdef int64_t panel, size = PANEL * fours * 4
-    cdef int share = <int> (size // 4 + n_parts - 1) // n_parts
-    cdef const signed char* coming
-    cdef const unsigned char* queries[4]
-    cdef float of_query[4]
-    cdef float* scores[4]
-    for panel in range(begin, end):
-        # Asked for a part at a time: often a page of its own, which no processor asks for itself.
-        coming = selector.sketches + min(panel + 1, (selector.n_out - 1) // PANEL) * size
-        for part in range(n_parts):
-            for s in range(4):
-                e = rows[min(4 * part + s, n - 1)]  # beyond the last row: the last again
-                queries[s] = scratch.query_codes + e * fours * 4
-                of_query[s] = scales[e]
-                scores[s] = scratch.scores + e * scratch.stride + (panel - begin) * PANEL
-            lsh_prefetch(<const float*> coming, <int> size // 4, part, share, <int> size // 4)
-            lsh_score_codes(selector.sketches + panel * size, queries,
-                            min(n - 4 * part, 4), fours,
-                            selector.sketch_starts + panel * PANEL,
-                            selector.offsets + panel * PANEL, of_query, scores)
-
-
-cdef float length_of(Row x) noexcept nogil:
-    cdef float squares = 0
-    cdef int k
-    for k in range(n_stored(&x)):
-        squares += x.values[k] * x.values[k]
-    return sqrtf(squares)
-
-
-cdef int may_go_on(const SelectorView* selector, int part, int n_parts, const Best* best,
-                   const float* lengths, int* rows, int n) noexcept nogil:
-    """Leave of n rows those for which neurons of this part may be among the active; how many."""
-    cdef float slope = selector.limits[part], level = selector.limits[n_parts + part]
-    cdef int s, left = 0
-    for s in range(n):
-        if not slope * lengths[rows[s]] + level < best[rows[s]].sure:
-            rows[left] = rows[s]
-            left += 1
-    return left
-
-
-cdef int name(const SelectorView* selector, int32_t* places, int n,
-              Scratch* scratch) noexcept nogil:
-    """The neurons filed at n places, ascending."""
-    cdef int s
-    for s in range(n):
-        mark(scratch, selector.order[places[s]])
-    return lsh_list_bits(scratch.seen, (selector.n_out + 63) >> 6, places)
-
-
-cdef void keep_best_of_sketch(const SelectorView* selector, const RowsView* inputs,
-                              const RowsView* out, Py_ssize_t first, int n, Scratch* scratch,
-                              int64_t* counts) noexcept nogil:
-    """Shortlists of the rows [first, first + n), TOGETHER at most, by their queries."""
-    cdef int r = selector.rank, k = selector.n_shortlisted, n_out = selector.n_out
-    cdef int fours = (r + 3) // 4, s, e, size, left = n
-    cdef bint by_chunks = in_chunks(n_out, k)
-    cdef bint limited = by_chunks and selector.limits != NULL
-    cdef int step = CHUNK if by_chunks else n_out
-    cdef int part, n_parts = (n_out + step - 1) // step
-    cdef int64_t at
-    cdef float scales[TOGETHER]
-    cdef float lengths[TOGETHER]
-    cdef int rows[TOGETHER]
-    cdef Best best[TOGETHER]
-    cdef float* scores
-    cdef int32_t* active
-    for e in range(n):
-        rows[e] = e
-        scales[e] = lsh_code(scratch.queries + e * r, r, scratch.query_codes + e * fours * 4)
-        if by_chunks:
-            best[e] = no_best(scratch, e, k, selector.n_active if limited else 0)
-        if limited:
-            lengths[e] = length_of(row_at(inputs, first + e))
-    for part in range(n_parts):
-        at = <int64_t> part * step
-        size = <int> min(step, n_out - at)
-        if limited:
-            left = may_go_on(selector, part, n_parts, best, lengths, rows, left)
-            if left == 0:
-                break
-        counts[0] += left * size if n_out > k else 0
-        score_panels(selector, at // PANEL, (at + size + PANEL - 1) // PANEL, rows, left, scales,
-                     scratch)
-        for s in range(left):
-            e = rows[s]
-            scores = scratch.scores + e * scratch.stride
-            active = out.indices + out.start[first + e]
-            if selector.by_magnitude:
-                make_absolute(scores, size)
-            if by_chunks:
-                offer(&best[e], scores, size, <int> at, scratch)
-            else:
-                out.length[first + e] = top_k(scores, size, k, active, scratch)
-    for e in range(n):
-        active = out.indices + out.start[first + e]
-        if by_chunks:
-            out.length[first + e] = list_best(&best[e], active, scratch)
-        if selector.order != NULL:
-            out.length[first + e] = name(selector, active, out.length[first + e], scratch)
-
-
 cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView* z,
                  const RowsView* out, Py_ssize_t first, int n, Scratch* scratch,
                  int64_t* counts) noexcept nogil:
@@ -325,7 +203,7 @@ cdef void select(const LayerView* layer, const RowsView* inputs, const RowsView*
                 scale(selector, x, scratch.queries + e * r, &projected)
             counts[1] += projected
         if selector.kind == SKETCH:
-            keep_best_of_sketch(selector, inputs, out, first + at, size, scratch, counts)
+            shortlist(selector, out, first + at, size, scratch, counts)
             continue
         for e in range(size):
             row = first + at + e

@@ -60,9 +60,10 @@ cdef struct SelectorView:
     const float* rows                   # TABLES: (n_out, rank); NULL: candidates ranked exactly
     const float* offsets                # (n_panels * PANEL,) padded with 0
     const float* log_chance             # SHARED: (n_out,) of being among them
-    # SKETCH may file neurons at places of their own, chunk by chunk in descending order of what
-    # their scores can be: to rows of length l, limits[c] * l + limits[n_chunks + c] from chunk c on
+    # SKETCH may file neurons at places of their own, by the lengths that their codes tell. limits:
+    # (2, n_chunks), the largest length and offset from a chunk on
     const int32_t* order                # (n_out,) the neuron of each place; NULL: as they are
+    const float* lengths                # (n_out,) by place
     const float* limits
     # tables: scores h = hyperplanes' q + shift; the best of each group is a hash value, n_hashes of
     # them make the bucket

@@ -79,6 +79,7 @@ cdef SelectorView selector_view(selector) except *:
     view.plane_values = floats(selector.plane_values)
     view.log_chance = floats(selector.log_chance)
     view.order = ints(selector.order)
+    view.lengths = floats(selector.lengths)
     view.limits = floats(selector.limits)
     view.n_tables = selector.n_tables
     view.n_hashes = selector.n_hashes

@@ -144,6 +144,8 @@ LSH_KERNEL(lsh_score,
         }
 })
 
+#define LSH_CODE_ZERO 64 /* as in _selectors.py */
+
 /* Codes of a query: q / scale rounded, from -63 to 63, less -64; returns the scale. Padded to fours. */
 static inline float lsh_code(const float *q, int r, uint8_t *codes) {
     float most = 0;
@@ -151,8 +153,8 @@ static inline float lsh_code(const float *q, int r, uint8_t *codes) {
     /* Queries that have overflowed, or vanish, tell nothing. */
     const int tells = most > 1e-30f && most < 1e30f;
     const float inverse = tells ? 63 / most : 0;
-    for (int k = 0; k < r; k++) codes[k] = tells ? (uint8_t)(int)(q[k] * inverse + 64.5f) : 64;
-    for (int k = r; k % 4; k++) codes[k] = 64;
+    for (int k = 0; k < r; k++) codes[k] = tells ? (uint8_t)(int)(q[k] * inverse + LSH_CODE_ZERO + 0.5f) : LSH_CODE_ZERO;
+    for (int k = r; k % 4; k++) codes[k] = LSH_CODE_ZERO;
     return tells ? most / 63 : 0;
 }
 
