@@ -101,8 +101,8 @@ CASES = {
         settings={"PyTorch": WIDE},
     ),
     "mnist_10000": Case(
-        "MNIST, 2 x 10000, 100 active", mnist, (10_000, 10_000),
-        ("ours", "ours, asynchronous", "PyTorch"), targets=DIGITS, density=0.01,
+        "MNIST, 2 x 10000, 200 active", mnist, (10_000, 10_000),
+        ("ours", "ours, asynchronous", "PyTorch"), targets=DIGITS, density=0.02,
         rates=(1e-3, 2e-3),  # ours diverges at 3e-3
         settings={"PyTorch": WIDE},
     ),
