@@ -44,7 +44,8 @@ class LabelSelector(SketchSelector):
         super().__init__(n_in, n_out, 1, False, None, 0)
         self.coordinates = CentredCoordinates(layer.W)
         parts = np.array_split(np.arange(n_out), -(-n_out // CODED_AT_ONCE))
-        lengths = [norm(self.coordinates.of(layer, ids, 1)[0], axis=1) for ids in parts]
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite lengths stop nothing
+            lengths = [norm(self.coordinates.of(layer, ids, 1)[0], axis=1) for ids in parts]
         self.order = np.argsort(-np.concatenate(lengths), kind="stable").astype(np.int32)
         self.places = np.argsort(self.order).astype(np.int32)
 
@@ -55,11 +56,12 @@ class LabelSelector(SketchSelector):
     def update(self, layer, ids, n_threads):
         spent = super().update(layer, ids, n_threads)
         scales = np.zeros(4 * self.sketches.shape[1], dtype=np.float32)
-        scales[: self.rank] = self.scales**2
-        squares = np.concatenate([
-            np.einsum("pflk,fk->pl", np.square(codes, dtype=np.float32), scales.reshape(-1, 4))
-            for codes in np.array_split(self.sketches, -(-self.n_out // CODED_AT_ONCE))
-        ])  # fmt: skip
+        with np.errstate(over="ignore", invalid="ignore"):
+            scales[: self.rank] = self.scales**2
+            squares = np.concatenate([
+                np.einsum("pflk,fk->pl", np.square(codes, dtype=np.float32), scales.reshape(-1, 4))
+                for codes in np.array_split(self.sketches, -(-self.n_out // CODED_AT_ONCE))
+            ])  # fmt: skip
         self.lengths = np.sqrt(squares.ravel()[: self.n_out])
         starts = np.arange(0, self.n_out, CHUNK)
         most = [np.maximum.reduceat(a[: self.n_out], starts) for a in (self.lengths, self.offsets)]

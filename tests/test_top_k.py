@@ -137,6 +137,14 @@ def test_a_short_label_of_a_large_bias_is_the_best():
     assert np.all(labels[:, 0] == shortest)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_weights_whose_squares_overflow():
+    model, X = with_weights(few_long, 16)
+    model._network.layers[-1].W[...] *= np.float32(1e22)
+    exact, _ = model.predict_top_k(X, 5)
+    np.testing.assert_array_equal(model.predict_top_k(X, 5, exact=False)[0], exact)
+
+
 @settings(deadline=None)
 @given(st.integers(1, 3 * CHUNK), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_no_score_by_codes_is_above_its_limit(n_labels, n_in, seed):
