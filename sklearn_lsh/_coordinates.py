@@ -76,6 +76,11 @@ class Coordinates:
         n_directions = basis.shape[1]
         return n_directions * (len(W) * (self.n_in + n_directions) + 2 * self.n_in * self.rank)
 
+    def by_input(self):
+        """Arrays that have a row for every input."""
+        inputs = self.inputs
+        return [inputs.mean, inputs.basis, self.directions, self.rest, *self.neuron_directions]
+
     def centre(self):
         """The mean input's coordinates."""
         return self.mean.astype(np.float32) @ self.directions
@@ -109,6 +114,9 @@ class RawCoordinates:
 
     def turn(self, layer):
         return 0
+
+    def by_input(self):
+        return [self.mean]
 
     def centre(self):
         return self.mean.astype(np.float32)

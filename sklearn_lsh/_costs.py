@@ -23,6 +23,10 @@ SMALL = 64  # layers of fewer inputs or neurons are no matrices to speak of
 # Of refreshing: rough guesses.
 SKETCH = 0.033  # coordinates of neurons
 FILE = 1.3  # tables built anew: a neuron in a table
+MOVE = 1.0  # neurons that get other numbers: a weight, or a number of the solver's state
+
+# Bytes of weights up to which where they lie makes no difference: a last-level cache.
+CACHED = 2**25
 
 
 def is_matrix(n_in, n_out, reached, active):

@@ -128,8 +128,8 @@ class Epochs:
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        self.monitor.put_back(est._network)
-        est._trainer.finish(est.n_multiplications_, self.workspace.n_threads, est.warm_start)
+        keep_slots = not self.monitor.put_back(est._network) and est.warm_start
+        est._trainer.finish(est.n_multiplications_, self.workspace.n_threads, keep_slots)
         return not interrupted
 
     def _epoch(self):

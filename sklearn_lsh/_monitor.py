@@ -52,13 +52,17 @@ class Monitor:
         return True
 
     def put_back(self, network):
-        """Give the network the best weights, if they were kept."""
+        """Give the network the best weights, if they were kept; whether they were.
+
+        The solver's state is not theirs, and neurons may have got other numbers since.
+        """
         if self.best_layers is None:
-            return
+            return False
         with network.changing():
             for layer, best in zip(network.layers, self.best_layers, strict=True):
                 layer.stored[...], layer.b[...], layer.selector = best.stored, best.b, best.selector
                 layer.changed[:] = 1
+        return True
 
 
 def evaluate(est, sample):

@@ -23,7 +23,7 @@ from sklearn_lsh._schema import (
 )
 from sklearn_lsh._state import read_trainer, trainer_state
 
-FORMAT = 3
+FORMAT = 4
 
 
 # ---- Values of parameters and attributes ------------------------------------------------------

@@ -97,6 +97,10 @@ class Selector:
         """Follow the weights with what was learned of the inputs; returns multiplications."""
         return 0
 
+    def by_input(self):
+        """What of it has a row for every input, but for codes, which a refresh computes anew."""
+        return []
+
     def refresh(self, layer, n_threads):
         """Follow the weights of the neurons that have changed; returns multiplications."""
         ids = np.arange(self.n_out) if self.stale else np.flatnonzero(layer.changed)
@@ -216,6 +220,9 @@ class CoordinateSelector(Selector):
     def turn(self, layer):
         self.stale = True
         return self.coordinates.turn(layer)
+
+    def by_input(self):
+        return self.coordinates.by_input()
 
 
 class SketchSelector(CoordinateSelector):

@@ -5,6 +5,7 @@ from math import ceil
 import numpy as np
 
 from sklearn_lsh._costs import MATRIX, SCORE, is_matrix, per_entry
+from sklearn_lsh._ordering import ROWS
 
 # Time of refreshing, as a share of that of the steps between two refreshes.
 REFRESH_SHARE = 0.02
@@ -15,6 +16,10 @@ LOOK_SHARE = 0.02
 # Directions of hidden inputs move more slowly than weights: a look is due after half the steps so
 # far, and after this many rows at the latest.
 LOOK_GAP = 20_000
+# Neurons that rows keep together come to stand side by side after so many rows, twice as many, ...,
+# and then after so many more: weights move, and an order serves for some time.
+FIRST_ORDER = 8192
+ORDER_GAP = 20_000
 # What a look remembers of those before it.
 MEMORY = 0.8
 # Rows that the first look takes.
@@ -63,6 +68,7 @@ class Trainer:
         self.rows_per_step = None
         self.rows = 0  # by rows_per_step
         self.next_refresh = self.next_look = 1
+        self.next_order = FIRST_ORDER
         self.looking = 0.0  # nanoseconds
         self.streaming = False
         self.order = self.rests = None
@@ -133,8 +139,10 @@ class Trainer:
             if self.rests is not None:
                 self.rests.note(order[rows], settled, losses)
             total, shares, at = total + loss, shares + share, rows.stop
-            last = slice(at - batch_size, at)
-            self.catch_up(n_steps, inputs.take(last), weight[last], workspace, spent)
+            last, recent = slice(at - batch_size, at), slice(max(at - ROWS, 0), at)
+            self.catch_up(
+                n_steps, inputs.take(last), weight[last], inputs.take(recent), workspace, spent
+            )
         if not np.isfinite(squared_norm(self.network)):
             raise ValueError(
                 "Training produced weights that are not finite; a smaller learning_rate_init or "
@@ -148,10 +156,10 @@ class Trainer:
             loss = float(np.average(self.rests.losses, weights=every_weight))
         return loss + 0.5 * alpha * penalty * share_of_row
 
-    def catch_up(self, n_steps, inputs, weight, workspace, spent):
+    def catch_up(self, n_steps, inputs, weight, recent, workspace, spent):
         """Count steps; let the selectors follow inputs and weights when it is time.
 
-        inputs, weight : the last batch.
+        inputs, weight : the last batch. recent : the last ROWS rows.
         """
         self.rows += n_steps * self.rows_per_step
         if self.rows < self.next_refresh:
@@ -164,6 +172,12 @@ class Trainer:
             paid = (self.looking + cost - LOOK_ALLOWANCE) / (LOOK_SHARE * self.work)
             gap = min(LOOK_GAP, self.rows_per_step + self.rows / 2)
             self.next_look = max(self.rows + gap, paid)
+        if self.rows >= self.next_order:
+            gap = min(ORDER_GAP, self.rows)
+            depths = self.network.to_order(gap, workspace)
+            if depths and 2 * len(recent) > ROWS:
+                self.network.order(depths, recent, workspace, spent)
+            self.next_order = self.rows + gap
         self.network.refresh(spent, workspace.n_threads)
         cost = self.network.refresh_time()
         gap = cost / (REFRESH_SHARE * self.work) if cost else np.inf
@@ -180,7 +194,8 @@ class Trainer:
         keep_slots : or drop the optimiser's state, twice the size of the weights under Adam.
         """
         self.order = self.rests = None
-        if self.streaming:
+        # An interrupt may have come between other numbers and the codes that go by them.
+        if self.streaming and not self.network.is_stale:
             return
         self.network.refresh(spent, n_threads)
         if keep_slots:
