@@ -36,7 +36,8 @@ def seconds_of(function, *args):
 def lines(network, X):
     """Cache lines on which the active neurons of the first layer lie, of a row."""
     active = network.outputs(1, Rows.from_matrix(X), Workspace(network.layers, len(X), 1)).tocoo()
-    return len(np.unique(active.row * 2**32 + active.col // CACHE_LINE)) / len(X)
+    line = active.row * np.int64(2**32) + active.col // CACHE_LINE
+    return len(np.unique(line)) / len(X)
 
 
 def study(width, cached, seed, X, y, X_test):
