@@ -99,6 +99,8 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
                 if trainer is not None:
                     vars(trainer).update(schedule, optimizer=optimizer)
                     self._random_state.set_state(random_numbers)
+            if trainer is not None:
+                trainer.network.mend()
             raise
 
     @with_callbacks

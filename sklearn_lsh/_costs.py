@@ -10,6 +10,7 @@ product in a matrix multiplication.
 SCORE = 0.043  # neurons scored against a query, panel by panel, and the best kept
 STREAM = 0.094  # dot products and updates along dense rows
 GATHER = 0.54  # the same through index lists
+GATHER_FAR = 2.0  # the same of weights that no cache holds
 MATRIX = 0.02  # the same in products of whole matrices
 CANDIDATE = 19.0  # looking up, ranking and picking a candidate: a neuron
 PROBE = 33.0  # a bucket

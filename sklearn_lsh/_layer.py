@@ -103,9 +103,9 @@ class Layer:
         """A copy of what predicts: without the optimiser's state."""
         kept = copy(self)
         kept.slots = []
-        kept.stored, kept.b, kept.changed, kept.selector = deepcopy(
-            (self.stored, self.b, self.changed, self.selector)
-        )
+        kept.stored = aligned(self.stored.shape)
+        kept.stored[...] = self.stored
+        kept.b, kept.changed, kept.selector = deepcopy((self.b, self.changed, self.selector))
         return kept
 
     @staticmethod

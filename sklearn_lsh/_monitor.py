@@ -30,6 +30,8 @@ class Monitor:
         Epochs since the last improvement.
     best_layers : list of Layer, or None
         Copies, without the optimiser's state.
+    is_best : bool
+        Whether they are of the last epoch.
     """
 
     def __init__(self, best, tol, patience, keeps_weights):
@@ -39,10 +41,12 @@ class Monitor:
         self.keeps_weights = keeps_weights
         self.no_improvement = 0
         self.best_layers = None
+        self.is_best = False
 
     def watch(self, value, network):
         """Take note of what an epoch reached; whether there has been none better for too long."""
-        if self.keeps_weights and value >= self.best:
+        self.is_best = self.keeps_weights and value >= self.best
+        if self.is_best:
             self.best_layers = [layer.snapshot() for layer in network.layers]
         self.no_improvement = 0 if value >= self.best + self.tol else self.no_improvement + 1
         self.best = max(self.best, value)
@@ -52,16 +56,17 @@ class Monitor:
         return True
 
     def put_back(self, network):
-        """Give the network the best weights, if they were kept; whether they were.
+        """Give the network the best weights, if they are not its own; whether they are others.
 
-        The solver's state is not theirs, and neurons may have got other numbers since.
+        They come without the solver's state, which is of the last epoch: neurons may have got
+        other numbers since.
         """
-        if self.best_layers is None:
+        if self.best_layers is None or self.is_best:
             return False
+        for layer in self.best_layers:
+            layer.changed[:] = 1
         with network.changing():
-            for layer, best in zip(network.layers, self.best_layers, strict=True):
-                layer.stored[...], layer.b[...], layer.selector = best.stored, best.b, best.selector
-                layer.changed[:] = 1
+            network.layers = self.best_layers  # all at once, whatever interrupts
         return True
 
 

@@ -2,22 +2,19 @@
 
 from contextlib import contextmanager
 from copy import copy
-from itertools import pairwise
 
 import numpy as np
 
-from sklearn_lsh._costs import CACHED, GATHER, MOVE
+from sklearn_lsh._costs import CACHED, GATHER_FAR, MOVE, STREAM
 from sklearn_lsh._kernels import _passes, _train
 from sklearn_lsh._kernels._best import largest_of
 from sklearn_lsh._kernels._renumber import renumber
-from sklearn_lsh._ordering import order_by_company
+from sklearn_lsh._ordering import cost_of_order, order_by_company
 from sklearn_lsh._rows import stack
 
 COSTS = ("forward", "backward", "update", "hashing", "ranking", "refresh", "output", "dense")
 # Multiplications, as `Network.work` counts them, that occupy a thread.
 WORK_PER_THREAD = 2**21
-# Time of moving neurons, as a share of that of the gathers up to the next time.
-ORDER_SHARE = 0.5
 
 
 class Network:
@@ -156,9 +153,10 @@ class Network:
             pieces.append(workspace.outputs[n_layers - 1].take(slice(0, len(x))).to_matrix())
         return stack(pieces)
 
-    @property
-    def is_stale(self):
-        return any(layer.selector.stale for layer in self.layers)
+    def mend(self):
+        """Give neurons codes of their own again, if something stopped what had renumbered them."""
+        if any(layer.selector.stale for layer in self.layers):
+            self.refresh(dict.fromkeys(COSTS, 0), 1)
 
     def refresh(self, spent, n_threads):
         """Selectors follow the weights."""
@@ -173,26 +171,31 @@ class Network:
             for s in (layer.selector for layer in self.layers)
         )
 
-    def to_order(self, n_rows, workspace):
-        """Hidden layers whose neurons are worth other numbers, for so many rows of training."""
-        return [
-            depth
-            for depth, (layer, above) in enumerate(pairwise(self.layers))
-            if layer.selector.learns
+    def can_gain(self, depth, workspace):
+        """Whether other numbers for the neurons of a layer may save time in the layer above."""
+        layer, above = self.layers[depth : depth + 2]
+        return (
+            layer.selector.groups_alike
             and above.W.nbytes > CACHED
             and not workspace.through[depth + 1][0]
-            and self.order_time(depth)
-            < ORDER_SHARE * n_rows * GATHER * layer.selector.n_active
-            * (2 * above.selector.n_active + above.selector.n_shortlisted)
-        ]  # fmt: skip
+        )
 
-    def order_time(self, depth):
-        """Nanoseconds of moving a layer's neurons, on one core, roughly."""
+    def gather_time(self, depth):
+        """Nanoseconds that a row's training spends on scattered weights of a layer, roughly."""
+        below, selector = self.layers[depth - 1].selector, self.layers[depth].selector
+        return GATHER_FAR * below.n_active * (2 * selector.n_active + selector.n_shortlisted)
+
+    def renumber_time(self, depth):
+        """Nanoseconds of giving a layer's neurons other numbers on one core, roughly."""
         layer, above = self.layers[depth : depth + 2]
-        return MOVE * (1 + len(layer.slots)) * (layer.W.size + above.W.size)
+        return (
+            MOVE * (1 + len(layer.slots)) * (layer.W.size + above.W.size)
+            + STREAM * cost_of_order(layer.selector.n_out)
+            + sum(one.selector.refresh_time(one.selector.n_out) for one in (layer, above))
+        )
 
-    def order(self, depths, inputs, workspace, spent):
-        """Number the neurons of these layers anew, those of a row side by side.
+    def renumber(self, depths, inputs, workspace, spent):
+        """Number the neurons of these layers anew: those that rows keep together, side by side.
 
         Their selectors are stale afterwards, and those of the layers above them.
         """
@@ -201,22 +204,21 @@ class Network:
             flow = self.forward(inputs.take(rows), workspace, spent)
             for depth in depths:
                 active[depth].append(flow[depth + 1].to_matrix())
-        for depth in depths:
-            order, n_multiplications = order_by_company(stack(active[depth]))
-            spent["refresh"] += n_multiplications
-            with self.changing():
-                self.renumber(depth, order, workspace.n_threads)
+        orders = {depth: order_by_company(stack(active[depth])) for depth in depths}
+        for depth, order in orders.items():
+            spent["refresh"] += cost_of_order(len(order))
+            self.move(depth, order, workspace.n_threads)
 
-    def renumber(self, depth, order, n_threads):
+    def move(self, depth, order, n_threads):
         """Let neuron i of a hidden layer be what order[i] was."""
         layer, above = self.layers[depth : depth + 2]
         by_row, by_column = [layer.stored, layer.b], [above.stored]
         for matrix, biases in layer.slots:
             by_row += [matrix, biases]
         by_column += [matrix for matrix, _ in above.slots]
-        # Codes go by the neurons; those of the next layer, where weights are hashed, by its inputs.
-        layer.selector.stale = above.selector.stale = True
-        renumber(order, by_row + above.selector.by_input(), by_column, n_threads)
+        with self.changing():
+            layer.selector.stale = above.selector.stale = True
+            renumber(order, by_row + above.selector.by_input(), by_column, n_threads)
 
     def learn(self, inputs, weight, memory, workspace, spent, streaming):
         """Selectors follow their inputs; those of the first layer move in a stream only."""

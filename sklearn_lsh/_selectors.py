@@ -48,6 +48,7 @@ class Selector:
     scores_all = False  # whether it goes by the pre-activations of all neurons
     shortlisted = 1.0
     learns = False  # whether it looks at the layer's inputs
+    groups_alike = False  # whether rows that are alike hold much the same neurons
     stale = True  # whether all codes have to be computed anew
     rank = n_tables = n_hashes = n_probes = n_candidates = group = n_buckets = 0
     is_signed = adaptive = False
@@ -98,7 +99,7 @@ class Selector:
         return 0
 
     def by_input(self):
-        """What of it has a row for every input, but for codes, which a refresh computes anew."""
+        """Arrays that have a row for every input, and that a refresh does not compute anew."""
         return []
 
     def refresh(self, layer, n_threads):
@@ -150,12 +151,16 @@ class TopKSelector(Selector):
 
     kind = 1
     learns = True
+    groups_alike = True
     scores_all = True
 
     def learn(self, layer, inputs, weight, *, memory=0.0, n_iter=1):
         self.mean = weighted_mean(inputs, weight)
         self.learns = False  # the start takes the mean, and nothing after it
         return 0
+
+    def by_input(self):
+        return [] if self.learns else [self.mean]
 
     def ranking_cost(self, n_projected, n_rows, n_ranked):
         return n_projected * self.n_out
@@ -205,6 +210,7 @@ class CoordinateSelector(Selector):
     """Goes by few coordinates of inputs and neurons, or, at a `rank` of None, by the weights."""
 
     learns = True
+    groups_alike = True
 
     def __init__(self, n_in, n_out, n_active, by_magnitude, rank, seed):
         super().__init__(n_in, n_out, n_active, by_magnitude)

@@ -71,6 +71,11 @@ class TableSelector(CoordinateSelector):
             self.file(n_threads)
         return spent
 
+    def by_input(self):
+        if self.rows is not None:
+            return super().by_input()
+        return [*super().by_input(), self.family.hyperplanes[: self.n_in]]
+
     def file_anew(self, vectors, offsets, n_threads):
         """File all neurons by functions that fit them; returns multiplications of fitting."""
         spent = 0
@@ -101,8 +106,7 @@ class TableSelector(CoordinateSelector):
             self.hyperplanes = np.ascontiguousarray(planes)
         elif not self.family.sparse:
             self.directions = np.ascontiguousarray(planes)
-        elif self.plane_start is None:
-            # Drawn once, for good.
+        else:
             entries = sp.csr_matrix(planes)
             self.plane_start, self.plane_columns = entries.indptr, entries.indices
             self.plane_values = entries.data

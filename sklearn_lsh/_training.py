@@ -16,10 +16,12 @@ LOOK_SHARE = 0.02
 # Directions of hidden inputs move more slowly than weights: a look is due after half the steps so
 # far, and after this many rows at the latest.
 LOOK_GAP = 20_000
-# Neurons that rows keep together come to stand side by side after so many rows, twice as many, ...,
-# and then after so many more: weights move, and an order serves for some time.
-FIRST_ORDER = 8192
-ORDER_GAP = 20_000
+# Neurons that rows keep together come to stand side by side after so many rows, as many more, twice
+# as many more, ..., at most so many more: weights move, and numbers serve for some time.
+FIRST_RENUMBERING = 8192
+RENUMBERING_GAP = 20_000
+# Time of that, as a share of what reading the moved weights takes up to the next time.
+RENUMBERING_SHARE = 0.25
 # What a look remembers of those before it.
 MEMORY = 0.8
 # Rows that the first look takes.
@@ -68,7 +70,7 @@ class Trainer:
         self.rows_per_step = None
         self.rows = 0  # by rows_per_step
         self.next_refresh = self.next_look = 1
-        self.next_order = FIRST_ORDER
+        self.next_renumbering = FIRST_RENUMBERING
         self.looking = 0.0  # nanoseconds
         self.streaming = False
         self.order = self.rests = None
@@ -139,7 +141,8 @@ class Trainer:
             if self.rests is not None:
                 self.rests.note(order[rows], settled, losses)
             total, shares, at = total + loss, shares + share, rows.stop
-            last, recent = slice(at - batch_size, at), slice(max(at - ROWS, 0), at)
+            last = slice(at - batch_size, at)
+            recent = slice(max(0, min(at, len(inputs)) - ROWS), at)
             self.catch_up(
                 n_steps, inputs.take(last), weight[last], inputs.take(recent), workspace, spent
             )
@@ -172,16 +175,29 @@ class Trainer:
             paid = (self.looking + cost - LOOK_ALLOWANCE) / (LOOK_SHARE * self.work)
             gap = min(LOOK_GAP, self.rows_per_step + self.rows / 2)
             self.next_look = max(self.rows + gap, paid)
-        if self.rows >= self.next_order:
-            gap = min(ORDER_GAP, self.rows)
-            depths = self.network.to_order(gap, workspace)
-            if depths and 2 * len(recent) > ROWS:
-                self.network.order(depths, recent, workspace, spent)
-            self.next_order = self.rows + gap
+        if self.rows >= self.next_renumbering and 2 * len(recent) > ROWS:
+            gap = min(RENUMBERING_GAP, self.rows)
+            # A chunk may be less than a step counts for.
+            n_rows = max(len(inputs), min(len(recent), self.rows_per_step))
+            depths = self.worth_renumbering(gap * n_rows / self.rows_per_step, workspace)
+            if depths:
+                self.network.renumber(depths, recent, workspace, spent)
+            self.next_renumbering = self.rows + gap
         self.network.refresh(spent, workspace.n_threads)
         cost = self.network.refresh_time()
         gap = cost / (REFRESH_SHARE * self.work) if cost else np.inf
         self.next_refresh = self.rows + min(gap, self.rows_per_step + self.rows / 4)
+
+    def worth_renumbering(self, n_rows, workspace):
+        """Layers whose neurons are worth other numbers, for so many rows of training."""
+        network = self.network
+        return [
+            depth
+            for depth in range(len(network.layers) - 1)
+            if network.can_gain(depth, workspace)
+            and network.renumber_time(depth)
+            < RENUMBERING_SHARE * n_rows * network.gather_time(depth + 1)
+        ]
 
     def adjust(self, optimizer):
         """Go on with other hyperparameters."""
@@ -194,8 +210,8 @@ class Trainer:
         keep_slots : or drop the optimiser's state, twice the size of the weights under Adam.
         """
         self.order = self.rests = None
-        # An interrupt may have come between other numbers and the codes that go by them.
-        if self.streaming and not self.network.is_stale:
+        if self.streaming:
+            self.network.mend()
             return
         self.network.refresh(spent, n_threads)
         if keep_slots:

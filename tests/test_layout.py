@@ -13,11 +13,10 @@ from sklearn_lsh import _workspace
 PACKAGE = Path(sklearn_lsh.__file__).parent
 FLOORS = [
     {"_kernels"},
+    {"_archive", "_costs", "_layer", "_rests", "_rows", "_schema", "_workspace"},
     {
-        "_archive", "_costs", "_layer", "_ordering", "_rests", "_rows", "_schema", "_workspace",
-    },
-    {
-        "_coordinates", "_directions", "_hashing", "_losses", "_optimizers", "_output_selector",
+        "_coordinates", "_directions", "_hashing", "_losses", "_optimizers", "_ordering",
+        "_output_selector",
         "_selection", "_selectors", "_table_selector",
     },
     {"_attributes", "_network", "_plans", "_state", "_training"},
@@ -30,7 +29,7 @@ FLOORS = [
 ]  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SIBLINGS = {  # a module may use these of its own floor
-    ("_workspace", "_rows"), ("_workspace", "_costs"), ("_layer", "_rows"), ("_ordering", "_rows"),
+    ("_workspace", "_rows"), ("_workspace", "_costs"), ("_layer", "_rows"),
     ("_coordinates", "_directions"), ("_selectors", "_coordinates"), ("_selectors", "_directions"),
     ("_table_selector", "_coordinates"), ("_table_selector", "_hashing"),
     ("_table_selector", "_selectors"), ("_selection", "_hashing"), ("_selection", "_selectors"),

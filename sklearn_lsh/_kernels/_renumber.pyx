@@ -70,8 +70,6 @@ def renumber(const int32_t[::1] order, by_row, by_column, int n_threads):
         while seen[k]:
             seen[k] = 0
             k = order[k]
-    if n_leaders == 0:
-        return
     # Address, stride and bytes of every part of rows; address and stride of every row of columns.
     found = []
     for array in by_row:
