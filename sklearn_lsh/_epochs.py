@@ -129,7 +129,7 @@ class Epochs:
                 stacklevel=5,
             )
         keep_slots = not self.monitor.put_back(est._network) and est.warm_start
-        est._trainer.finish(est.n_multiplications_, self.workspace.n_threads, keep_slots)
+        est._trainer.finish(self.train.inputs, self.workspace, est.n_multiplications_, keep_slots)
         return not interrupted
 
     def _epoch(self):
@@ -198,7 +198,7 @@ class Epochs:
         """Attributes of the model that this one would be, had training ended with this epoch."""
         est = self.est
         trainer = deepcopy(est._trainer)
-        trainer.finish(dict.fromkeys(COSTS, 0), 1, est.warm_start)
+        trainer.finish(self.train.inputs, self.workspace, dict.fromkeys(COSTS, 0), est.warm_start)
         lists = (
             "loss_curve_", "validation_loss_curve_", "validation_scores_", "n_multiplications_",
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from copy import copy
+from itertools import pairwise
 
 import numpy as np
 
@@ -171,14 +172,15 @@ class Network:
             for s in (layer.selector for layer in self.layers)
         )
 
-    def can_gain(self, depth, workspace):
-        """Whether other numbers for the neurons of a layer may save time in the layer above."""
-        layer, above = self.layers[depth : depth + 2]
-        return (
-            layer.selector.groups_alike
+    def to_renumber(self, workspace):
+        """Layers whose neurons may gain by other numbers: weights above them are not cached."""
+        return [
+            depth
+            for depth, (layer, above) in enumerate(pairwise(self.layers))
+            if layer.selector.groups_alike
             and above.W.nbytes > CACHED
             and not workspace.through[depth + 1][0]
-        )
+        ]
 
     def gather_time(self, depth):
         """Nanoseconds that a row's training spends on scattered weights of a layer, roughly."""

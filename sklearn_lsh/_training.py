@@ -193,9 +193,8 @@ class Trainer:
         network = self.network
         return [
             depth
-            for depth in range(len(network.layers) - 1)
-            if network.can_gain(depth, workspace)
-            and network.renumber_time(depth)
+            for depth in network.to_renumber(workspace)
+            if network.renumber_time(depth)
             < RENUMBERING_SHARE * n_rows * network.gather_time(depth + 1)
         ]
 
@@ -204,16 +203,22 @@ class Trainer:
         optimizer.t = self.optimizer.t
         self.optimizer = optimizer
 
-    def finish(self, spent, n_threads, keep_slots):
+    def finish(self, inputs, workspace, spent, keep_slots):
         """After the last epoch: selectors follow the weights, but in a stream.
 
-        keep_slots : or drop the optimiser's state, twice the size of the weights under Adam.
+        inputs : what was trained on. keep_slots : or drop the optimiser's state, twice the size of
+        the weights under Adam.
         """
         self.order = self.rests = None
         if self.streaming:
             self.network.mend()
             return
-        self.network.refresh(spent, n_threads)
+        # Predictions, too, gain by numbers of late.
+        depths = self.worth_renumbering(RENUMBERING_GAP, workspace)
+        if depths and 2 * len(inputs) > ROWS:
+            rows = np.linspace(0, len(inputs) - 1, min(len(inputs), ROWS)).astype(np.intp)
+            self.network.renumber(depths, inputs.take(rows), workspace, spent)
+        self.network.refresh(spent, workspace.n_threads)
         if keep_slots:
             return
         self.optimizer.t = 0

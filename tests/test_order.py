@@ -267,6 +267,7 @@ def test_what_stops_training_leaves_no_codes_of_other_numbers(
 
     def stopped(*args):
         method(*args)
+        monkeypatch.setattr(Network, "renumber", method)
         raise stop
 
     monkeypatch.setattr(Network, "renumber", stopped)
@@ -274,7 +275,7 @@ def test_what_stops_training_leaves_no_codes_of_other_numbers(
     train = model.partial_fit if incremental else model.fit
     with pytest.warns(UserWarning) if stop is KeyboardInterrupt else pytest.raises(stop):
         train(X, Y)
-    assert len(moved) == 1 or len(moved) == 2
+    assert moved
     network = model._network
     assert all(len(layer.slots) == 2 for layer in network.layers)
     assert model._trainer.optimizer.t >= steps
@@ -316,3 +317,19 @@ def test_only_wide_networks_are_renumbered():
     assert worth(4000, 0.05) == worth(4000, 0.02) == [0]
     assert worth(4000, 0.002) == []
     assert worth(4000, 0.5) == []  # whole matrices
+
+
+def test_a_fit_ends_with_neurons_side_by_side(often, monkeypatch):
+    monkeypatch.setattr(_training, "FIRST_RENUMBERING", 10**9)
+
+    def fitted(cached):
+        monkeypatch.setattr(_network, "CACHED", cached)
+        model = small(hidden_layer_sizes=(640, 600), density=0.05, max_iter=2).fit(X, Y)
+        network = model._network
+        assert not any(layer.selector.stale for layer in network.layers)
+        active = network.outputs(1, Rows.from_matrix(X[:256]), Workspace(network.layers, 256, 1))
+        return lines_of(active), model.score(X, Y)
+
+    (plain, expected), (ordered, found) = fitted(2**40), fitted(0)
+    assert ordered < 0.8 * plain
+    assert abs(found - expected) < 0.01
