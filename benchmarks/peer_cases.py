@@ -78,10 +78,8 @@ DIGITS = (0.97, 0.975, 0.98)
 # smaller rate.
 WIDE = {"rate": 1e-3, "batch": 512, "falls": True}
 MORE_RATES = (1e-3, 3e-3, 1e-2)  # where ours did better at the larger of the two
-THREADS = ("1 thread", "2 threads", "asynchronous, 1 thread", "asynchronous, 2 threads")
 CASES = {
     "mnist_1000": Case("MNIST, 2 x 1000", mnist, (1000, 1000), epochs=10, targets=DIGITS),
-    "threads": Case("MNIST, 2 x 1000, threads", mnist, (1000, 1000), THREADS),
     "letter": Case(
         "letter, 2 x 1000", letter, (1000, 1000), epochs=15, targets=(0.93, 0.95, 0.96),
         rates=MORE_RATES,

@@ -181,10 +181,6 @@ NETWORKS = {
     "ours, sgd without momentum": partial(Ours, solver="sgd", momentum=0.0),
     "scikit-learn": ScikitLearn,
     "PyTorch": Torch,
-    "1 thread": partial(Ours, n_threads=1),
-    "2 threads": partial(Ours, n_threads=2),
-    "asynchronous, 1 thread": partial(Ours, n_threads=1, asynchronous=True),
-    "asynchronous, 2 threads": partial(Ours, n_threads=2, asynchronous=True),
 }
 
 

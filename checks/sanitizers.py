@@ -20,8 +20,8 @@ TESTS = [
     "test_bad_input.py", "test_checkpoint.py", "test_computation.py", "test_coordinates.py",
     "test_counts.py", "test_dropout.py", "test_estimators.py", "test_hashing.py",
     "test_hostile_files.py", "test_inspection.py", "test_lifetime.py", "test_many_labels.py",
-    "test_persistence.py", "test_plans.py", "test_reference.py", "test_selectors.py",
-    "test_top_k.py", "test_validation.py",
+    "test_order.py", "test_persistence.py", "test_plans.py", "test_reference.py",
+    "test_selectors.py", "test_top_k.py", "test_validation.py",
 ]  # fmt: skip
 CHECKS = Path(__file__).resolve().parent
 NO_LEAKS = "detect_leaks=0"  # the interpreter keeps what it has to the end

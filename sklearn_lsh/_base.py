@@ -100,7 +100,8 @@ class BaseLSHMLP(CallbackSupportMixin, BaseEstimator):
                     vars(trainer).update(schedule, optimizer=optimizer)
                     self._random_state.set_state(random_numbers)
             if trainer is not None:
-                trainer.network.mend()
+                with one_blas_thread():
+                    trainer.network.mend()
             raise
 
     @with_callbacks

@@ -73,8 +73,8 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     verbose : bool or int, default=False
         Whether to print the loss of every epoch, and loss and score of the rows that are watched.
     warm_start : bool, default=False
-        Whether `fit` goes on from the present weights and state of the solver; from weights that
-        early stopping has put back, with a new one.
+        Whether `fit` goes on from the present weights and state of the solver; from weights of an
+        earlier epoch, which early stopping has put back, with a new state.
         `hidden_layer_sizes`, `activation`, `solver`, `loss`, `selector`, `density`, `sketch_size`,
         the parameters of hash tables and of sampled outputs cannot change then, nor between calls
         of `partial_fit`.
@@ -206,8 +206,9 @@ class LSHMLPClassifier(ClassifierMixin, BaseLSHMLP):
     classes_ : ndarray of shape (n_classes,)
         Class labels; for multilabel targets, the numbers of the labels.
     coefs_ : list of ndarray of shape (n_in, n_out), float32
-        Weights of every layer, the output last; views of the model's own arrays. Training numbers
-        hidden neurons anew where weights are more than a cache holds.
+        Weights of every layer, the output last; views of the model's own arrays, until it is
+        trained again. Training numbers hidden neurons anew where weights are more than a cache
+        holds.
     intercepts_ : list of ndarray of shape (n_out,), float32
         Biases of every layer.
     loss_ : float

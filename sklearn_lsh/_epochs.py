@@ -108,7 +108,8 @@ class Epochs:
 
     def run(self):
         """Whether training came to its end, rather than to an interrupt."""
-        est, enough, interrupted = self.est, self.incremental, False
+        est, train, trainer = self.est, self.train, self.est._trainer
+        enough, interrupted = self.incremental, False
         try:
             while est.n_iter_ < self.n_epochs:
                 enough = self._epoch()
@@ -120,7 +121,7 @@ class Epochs:
             warnings.warn("Training interrupted by user.", stacklevel=5)
             enough = interrupted = True
         if est.learning_rate == "linear":
-            est._trainer.optimizer.learning_rate = est.learning_rate_init
+            trainer.optimizer.learning_rate = est.learning_rate_init
         elif not (enough or self.incremental):
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.n_epochs}) reached and the "
@@ -129,7 +130,8 @@ class Epochs:
                 stacklevel=5,
             )
         keep_slots = not self.monitor.put_back(est._network) and est.warm_start
-        est._trainer.finish(self.train.inputs, self.workspace, est.n_multiplications_, keep_slots)
+        shown = None if interrupted else train.inputs
+        trainer.finish(shown, self.workspace, est.n_multiplications_, keep_slots)
         return not interrupted
 
     def _epoch(self):

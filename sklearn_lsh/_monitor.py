@@ -30,8 +30,8 @@ class Monitor:
         Epochs since the last improvement.
     best_layers : list of Layer, or None
         Copies, without the optimiser's state.
-    is_best : bool
-        Whether they are of the last epoch.
+    version_of_best : int or None
+        The network's when they were copied.
     """
 
     def __init__(self, best, tol, patience, keeps_weights):
@@ -41,12 +41,12 @@ class Monitor:
         self.keeps_weights = keeps_weights
         self.no_improvement = 0
         self.best_layers = None
-        self.is_best = False
+        self.version_of_best = None
 
     def watch(self, value, network):
         """Take note of what an epoch reached; whether there has been none better for too long."""
-        self.is_best = self.keeps_weights and value >= self.best
-        if self.is_best:
+        if self.keeps_weights and value >= self.best:
+            self.version_of_best = network.version
             self.best_layers = [layer.snapshot() for layer in network.layers]
         self.no_improvement = 0 if value >= self.best + self.tol else self.no_improvement + 1
         self.best = max(self.best, value)
@@ -61,7 +61,7 @@ class Monitor:
         They come without the solver's state, which is of the last epoch: neurons may have got
         other numbers since.
         """
-        if self.best_layers is None or self.is_best:
+        if self.best_layers is None or self.version_of_best == network.version:
             return False
         for layer in self.best_layers:
             layer.changed[:] = 1

@@ -118,6 +118,7 @@ class Network:
 
     def at_prediction(self):
         """The network that predicts: itself, but for selectors that only train."""
+        self.mend()
         if all(layer.selector.at_prediction() is layer.selector for layer in self.layers):
             return self
         layers = [copy(layer) for layer in self.layers]
@@ -155,7 +156,7 @@ class Network:
         return stack(pieces)
 
     def mend(self):
-        """Give neurons codes of their own again, if something stopped what had renumbered them."""
+        """Give neurons their own codes again, if something came between other numbers and those."""
         if any(layer.selector.stale for layer in self.layers):
             self.refresh(dict.fromkeys(COSTS, 0), 1)
 

@@ -16,8 +16,8 @@ LOOK_SHARE = 0.02
 # Directions of hidden inputs move more slowly than weights: a look is due after half the steps so
 # far, and after this many rows at the latest.
 LOOK_GAP = 20_000
-# Neurons that rows keep together come to stand side by side after so many rows, as many more, twice
-# as many more, ..., at most so many more: weights move, and numbers serve for some time.
+# Neurons that rows keep together come to stand side by side after so many rows, whenever these have
+# doubled, and then after so many more: weights move, and numbers serve for some time.
 FIRST_RENUMBERING = 8192
 RENUMBERING_GAP = 20_000
 # Time of that, as a share of what reading the moved weights takes up to the next time.
@@ -70,7 +70,7 @@ class Trainer:
         self.rows_per_step = None
         self.rows = 0  # by rows_per_step
         self.next_refresh = self.next_look = 1
-        self.next_renumbering = FIRST_RENUMBERING
+        self.renumbered = 0  # the rows when neurons last got other numbers, or might have
         self.looking = 0.0  # nanoseconds
         self.streaming = False
         self.order = self.rests = None
@@ -175,21 +175,29 @@ class Trainer:
             paid = (self.looking + cost - LOOK_ALLOWANCE) / (LOOK_SHARE * self.work)
             gap = min(LOOK_GAP, self.rows_per_step + self.rows / 2)
             self.next_look = max(self.rows + gap, paid)
-        if self.rows >= self.next_renumbering and 2 * len(recent) > ROWS:
-            gap = min(RENUMBERING_GAP, self.rows)
-            # A chunk may be less than a step counts for.
-            n_rows = max(len(inputs), min(len(recent), self.rows_per_step))
-            depths = self.worth_renumbering(gap * n_rows / self.rows_per_step, workspace)
-            if depths:
-                self.network.renumber(depths, recent, workspace, spent)
-            self.next_renumbering = self.rows + gap
+        gap = min(max(FIRST_RENUMBERING, self.renumbered), RENUMBERING_GAP)
+        if self.rows - self.renumbered >= gap:
+            if self.streaming:  # a chunk may be less than a step counts for
+                gap *= min(1, max(len(inputs), len(recent)) / self.rows_per_step)
+            self.renumber(gap, recent, workspace, spent)
         self.network.refresh(spent, workspace.n_threads)
         cost = self.network.refresh_time()
         gap = cost / (REFRESH_SHARE * self.work) if cost else np.inf
         self.next_refresh = self.rows + min(gap, self.rows_per_step + self.rows / 4)
 
+    def renumber(self, n_rows, inputs, workspace, spent):
+        """Give neurons other numbers where it pays within n_rows rows of training.
+
+        inputs : rows that tell which neurons are kept together, if there are enough.
+        """
+        if 2 * len(inputs) <= ROWS:
+            return
+        depths = self.worth_renumbering(n_rows, workspace)
+        if depths:
+            self.network.renumber(depths, inputs, workspace, spent)
+        self.renumbered = self.rows
+
     def worth_renumbering(self, n_rows, workspace):
-        """Layers whose neurons are worth other numbers, for so many rows of training."""
         network = self.network
         return [
             depth
@@ -206,24 +214,22 @@ class Trainer:
     def finish(self, inputs, workspace, spent, keep_slots):
         """After the last epoch: selectors follow the weights, but in a stream.
 
-        inputs : what was trained on. keep_slots : or drop the optimiser's state, twice the size of
-        the weights under Adam.
+        inputs : what was trained on, to go by for other numbers; None: neurons keep theirs.
+        keep_slots : or drop the optimiser's state, twice the size of the weights under Adam.
         """
         self.order = self.rests = None
         if self.streaming:
             self.network.mend()
             return
+        if not keep_slots:
+            self.optimizer.t = 0
+            for layer in self.network.layers:
+                layer.slots = []
         # Predictions, too, gain by numbers of late.
-        depths = self.worth_renumbering(RENUMBERING_GAP, workspace)
-        if depths and 2 * len(inputs) > ROWS:
+        if inputs is not None and self.rows - self.renumbered >= FIRST_RENUMBERING:
             rows = np.linspace(0, len(inputs) - 1, min(len(inputs), ROWS)).astype(np.intp)
-            self.network.renumber(depths, inputs.take(rows), workspace, spent)
+            self.renumber(RENUMBERING_GAP, inputs.take(rows), workspace, spent)
         self.network.refresh(spent, workspace.n_threads)
-        if keep_slots:
-            return
-        self.optimizer.t = 0
-        for layer in self.network.layers:
-            layer.slots = []
 
 
 def work_of_row(network, n_entries, sparse):
