@@ -53,7 +53,7 @@ def renumber(const int32_t[::1] order, by_row, by_column, int n_threads):
         read-only, or of rows that are not contiguous.
     """
     cdef Py_ssize_t n = order.shape[0], n_leaders = 0, n_parts, n_rows, t, k, i
-    cdef int64_t at, end, thread
+    cdef int64_t at, end
     cdef float* row
     cdef float* moved
     cdef unsigned char[::1] seen = np.zeros(n + 1, dtype=np.uint8)
