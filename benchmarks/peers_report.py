@@ -192,7 +192,7 @@ def case_section(results, name):
     if case.apart:
         text += "\nTrainings were in turn, not epochs: memory does not hold both networks.\n"
     for _, record in results.store.select(part="alone", case=name):
-        ratio = np.median(results.values(name, "ours", "seconds")) / np.median(record["seconds"])
+        ratio = np.median(results.values(name, "ours", "seconds")) / np.mean(record["seconds"])
         text += f"\nOurs in turn with the others over ours alone: {ratio:.2f}.\n"
     tried = [
         f"{j['network']} {', '.join(f'{k} {v:g}' for k, v in j['settings'].items())}: "
