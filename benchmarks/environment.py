@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def processor():
     ]
     name = names[0] if names else platform.processor() or platform.machine()
     return f"{len(names) or 1} x {name}"
+
+
+def seconds_of(function, *args):
+    start = time.perf_counter()
+    function(*args)
+    return time.perf_counter() - start
 
 
 def peak_of(work):

@@ -10,13 +10,13 @@ first layer lie on, of a test row.
 
 import argparse
 import json
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 from datasets import mnist
-from environment import environment
+from environment import environment, seconds_of
+from paper_tables import spread
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier, _network
@@ -25,12 +25,6 @@ from sklearn_lsh._workspace import Workspace
 
 WIDTHS = {1000: 0.05, 2000: 0.05, 4000: 0.05, 10_000: 0.02}  # and their densities
 WAYS = {"as they come": 2**60, "ordered": 0}  # what a cache is taken to hold
-
-
-def seconds_of(function, *args):
-    start = time.perf_counter()
-    function(*args)
-    return time.perf_counter() - start
 
 
 def lines(network, X):
@@ -42,18 +36,12 @@ def lines(network, X):
 
 def study(width, cached, seed, X, y, X_test):
     _network.CACHED = cached
-    model = LSHMLPClassifier(
-        (width, width), density=WIDTHS[width], random_state=seed, max_iter=1,
-    )  # fmt: skip
+    model = LSHMLPClassifier((width, width), density=WIDTHS[width], random_state=seed, max_iter=1)
     return {
         "epoch": seconds_of(model.fit, X, y),
         "predict": 1e6 * min(seconds_of(model.predict, X_test) for _ in range(3)) / len(X_test),
         "lines": lines(model._network, X_test[:1000]),
     }
-
-
-def shown(values, digits=2):
-    return f"{np.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def main():
@@ -64,8 +52,9 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     X, y, X_test, _ = mnist()
     results = environment() | {"runs": {}}
-    print("| width | active | lines, as they come | ordered | epoch (s), as they come | ordered |"
-          " ratio | predict (us / row), as they come | ordered | ratio |")  # fmt: skip
+    print("| width | active | lines, as they come | side by side | epoch (s), as they come |"
+          " side by side | ratio | predict (us / row), as they come | side by side |"
+          " ratio |")  # fmt: skip
     print("|---" * 10 + "|")
     for width, density in WIDTHS.items():
         runs = []
@@ -76,10 +65,10 @@ def main():
         cells = [f"{width}", f"{width * density:.0f}"]
         for key in ("lines", "epoch", "predict"):
             plain, ordered = ([run[way][key] for run in runs] for way in WAYS)
-            cells += [shown(plain, 2 if key == "epoch" else 1)]
-            cells += [shown(ordered, 2 if key == "epoch" else 1)]
+            form = "{:.2f}" if key == "epoch" else "{:.1f}"
+            cells += [spread(plain, form), spread(ordered, form)]
             if key != "lines":
-                cells.append(shown(np.divide(plain, ordered)))
+                cells.append(spread(np.divide(plain, ordered), "{:.2f}"))
         print("| " + " | ".join(cells) + " |", flush=True)
         if options.output:
             options.output.write_text(json.dumps(results, indent=1) + "\n")

@@ -30,6 +30,15 @@ def shown(values, scale=100, digits=2):
     return f"{scale * np.mean(values):.{digits}f}{spread} ({len(values)})"
 
 
+def spread(values, form="{:.3g}"):
+    """Median and range."""
+    if len(values) == 0:
+        return "-"
+    three = np.median(values), np.min(values), np.max(values)
+    middle, low, high = (form.format(value) for value in three)
+    return middle if len(values) == 1 else f"{middle} ({low} to {high})"
+
+
 def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)]) + "\n"

@@ -26,7 +26,6 @@ PyTorch is needed: python -m pip install torch.
 
 import argparse
 import tempfile
-import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -36,7 +35,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from environment import peak_of
+from environment import peak_of, seconds_of
 from peer_cases import CASES, case_of
 from peer_networks import NETWORKS, candidates
 from sklearn.exceptions import ConvergenceWarning
@@ -52,12 +51,6 @@ NEARLY = 1.15
 
 def quiet():
     warnings.simplefilter("ignore", ConvergenceWarning)
-
-
-def seconds_of(function, *args):
-    start = time.perf_counter()
-    function(*args)
-    return time.perf_counter() - start
 
 
 def tune(job):
@@ -175,8 +168,6 @@ def measure(store, name, rounds, quick):
     seeds, epochs = (1, rounds) if case.epochs is None else (rounds, case.epochs)
     for seed in range(seeds):
         store.get(train, part="train", seed=seed, settings=settings, epochs=epochs, **job)
-    if "ours" not in settings:
-        return
     compute = in_fresh_process(measure_alone)
     alone = store.get(compute, part="alone", epochs=epochs, settings=settings["ours"], **job)
     in_turn = [record["ours"]["seconds"] for _, record in store.select(part="train", case=name)]

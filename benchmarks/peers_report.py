@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from paper_tables import table
+from paper_tables import spread, table
 from peer_cases import CASES
 
 matplotlib.use("Agg")
@@ -68,15 +68,6 @@ class Results:
         for _, record in self.store.select(part="memory", case=case, network=network):
             return record["above"] / record["weights"], record["above"] / 1e6
         return np.nan, np.nan
-
-
-def spread(values, form="{:.3g}"):
-    """Median and range."""
-    if len(values) == 0:
-        return "-"
-    three = np.median(values), np.min(values), np.max(values)
-    middle, low, high = (form.format(value) for value in three)
-    return middle if len(values) == 1 else f"{middle} ({low} to {high})"
 
 
 def epoch_bar(case, peer, asked, within=None):
@@ -168,7 +159,7 @@ def bars(results):
 
 def case_section(results, name):
     case = CASES[name]
-    head = ["", "settings", "s / epoch", f"over {case.networks[0]}", "test score (%)",
+    head = ["", "settings", "s / epoch", "over ours", "test score (%)",
             *(f"s to {100 * target:g} %" for target in case.targets),
             "predicted rows / s", "us, a single row", "MB above the data (x weights)"]  # fmt: skip
     rows = []
@@ -179,7 +170,7 @@ def case_section(results, name):
         times, size = results.memory(name, network)
         rows.append([
             network, ", ".join(settings), spread(results.values(name, network, "seconds")),
-            spread(results.ratios(name, network, case.networks[0])), spread(scores, "{:.2f}"),
+            spread(results.ratios(name, network, "ours")), spread(scores, "{:.2f}"),
             *(spread(results.seconds_to(name, network, target)).replace("inf", "never")
               for target in case.targets),
             spread(results.values(name, network, "rows_per_second"), "{:,.0f}"),

@@ -3,9 +3,9 @@
     python benchmarks/two_threads.py [--rounds 10] [--output FILE.json]
 
 MNIST, 2 x 1000, five epochs: one thread, two, and two asynchronously, in turn, seconds of `fit`.
-Before and after each with two threads, how long a cache line takes from one core to the other and
-back. A virtual machine's cores may be moved, within seconds, from one shared cache to two: what one
-thread has written then takes five times as long to reach the other. Needs a C compiler (cc).
+Before and after each, how long a cache line takes from one core to the other and back. A virtual
+machine's cores may be moved, within seconds, apart from each other: what one thread has written
+then takes several times as long to reach the other. Needs a C compiler (cc).
 """
 
 import argparse
@@ -17,9 +17,9 @@ import time
 import warnings
 from pathlib import Path
 
-import numpy as np
 from datasets import mnist
 from environment import environment
+from paper_tables import spread
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lsh import LSHMLPClassifier
@@ -93,10 +93,6 @@ def study(way, seed, round_trip, X, y):
     return {"seconds": seconds, "round_trip_ns": [*trips, round_trip(0, 1)]}
 
 
-def spread_of(values):
-    return f"{np.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
@@ -127,7 +123,7 @@ def main():
                 ratios[kinds.pop()].append(run["1 thread"]["seconds"] / run[way]["seconds"])
         cells = [way]
         for found in ratios.values():
-            cells += [str(len(found)), spread_of(found) if found else "-"]
+            cells += [str(len(found)), spread(found, "{:.2f}")]
         print("| " + " | ".join(cells) + " |")
     print(f"\nNear: round trips below {near:.0f} ns.")
 

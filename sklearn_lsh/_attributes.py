@@ -108,9 +108,8 @@ def _(trainer: Trainer):
     return {
         "alpha": number(0), "work": number(1e-9), "rows_per_step": integer(1), "rows": integer(),
         "next_refresh": number(0), "next_look": number(0), "renumbered": integer(),
-        "looking": number(0), "streaming": flag,
-        "optimizer": part(trainer.optimizer), "order": optional(order),
-        "rests": optional(rests), "settled_tol": number(0, 1),
+        "looking": number(0), "streaming": flag, "optimizer": part(trainer.optimizer),
+        "order": optional(order), "rests": optional(rests), "settled_tol": number(0, 1),
     }  # fmt: skip
 
 

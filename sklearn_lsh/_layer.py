@@ -23,6 +23,12 @@ def aligned(shape):
     return aligned_zeros(n_rows * stride).reshape(n_rows, stride)[:, :n_cols]
 
 
+def aligned_copy(matrix):
+    rows = aligned(matrix.shape)
+    rows[...] = matrix
+    return rows
+
+
 class Layer:
     """Weights of one layer.
 
@@ -103,8 +109,7 @@ class Layer:
         """A copy of what predicts: without the optimiser's state."""
         kept = copy(self)
         kept.slots = []
-        kept.stored = aligned(self.stored.shape)
-        kept.stored[...] = self.stored
+        kept.stored = aligned_copy(self.stored)
         kept.b, kept.changed, kept.selector = deepcopy((self.b, self.changed, self.selector))
         return kept
 
@@ -113,6 +118,4 @@ class Layer:
         """The rows, or a copy in whole cache lines, as kernels address weights with their state."""
         if rows.flags.writeable and rows.strides == aligned((0, rows.shape[1])).strides:
             return rows
-        copy = aligned(rows.shape)
-        copy[...] = rows
-        return copy
+        return aligned_copy(rows)

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn_lsh._attributes import restore, state_of
 from sklearn_lsh._coordinates import RawCoordinates
 from sklearn_lsh._hashing import HASH_FAMILIES, MOST_PROBES
-from sklearn_lsh._layer import ACTIVATIONS, Layer, aligned
+from sklearn_lsh._layer import ACTIVATIONS, Layer, aligned_copy
 from sklearn_lsh._network import Network
 from sklearn_lsh._optimizers import SGD, Adagrad, Adam
 from sklearn_lsh._output_selector import FEWEST, OutputSelector
@@ -117,7 +117,9 @@ def read_layer(given, name, below, is_last):
     selector = read_selector(values, name, kinds[values["kind"]], n_in, n_out, len(below))
     if values["by_input"] and (below or selector.kind != DenseSelector.kind):
         raise ValueError(f"{name} must not be kept by inputs.")
-    layer = Layer(padded(stored), values["b"], values["activation"], selector, values["by_input"])
+    layer = Layer(
+        aligned_copy(stored), values["b"], values["activation"], selector, values["by_input"]
+    )
     layer.changed = values["changed"]
     for s, pair in enumerate(values["slots"]):
         where = f"{name}.slots[{s}]"
@@ -125,14 +127,10 @@ def read_layer(given, name, below, is_last):
             raise ValueError(f"{where} must be a pair.")
         # Moments may overflow where weights do not.
         matrix = array(FLOAT, *stored.shape, finite=False)(pair[0], where)
-        layer.slots.append((padded(matrix), array(FLOAT, n_out, finite=False)(pair[1], where)))
+        layer.slots.append(
+            (aligned_copy(matrix), array(FLOAT, n_out, finite=False)(pair[1], where))
+        )
     return layer
-
-
-def padded(matrix):
-    rows = aligned(matrix.shape)
-    rows[...] = matrix
-    return rows
 
 
 def argument(selector, name):

@@ -198,6 +198,7 @@ class Trainer:
         self.renumbered = self.rows
 
     def worth_renumbering(self, n_rows, workspace):
+        """Layers where that pays."""
         network = self.network
         return [
             depth

@@ -16,8 +16,7 @@ FLOORS = [
     {"_archive", "_costs", "_layer", "_rests", "_rows", "_schema", "_workspace"},
     {
         "_coordinates", "_directions", "_hashing", "_losses", "_optimizers", "_ordering",
-        "_output_selector",
-        "_selection", "_selectors", "_table_selector",
+        "_output_selector", "_selection", "_selectors", "_table_selector",
     },
     {"_attributes", "_network", "_plans", "_state", "_training"},
     {

@@ -32,6 +32,19 @@ def often(monkeypatch):
     monkeypatch.setattr(_training, "RENUMBERING_GAP", 300)
 
 
+@pytest.fixture
+def moved(often, monkeypatch):
+    """Orders by which neurons move, as they do."""
+    orders = []
+
+    def noted(order, *args):
+        orders.append(order)
+        renumber(order, *args)
+
+    monkeypatch.setattr(_network, "renumber", noted)
+    return orders
+
+
 def small(**kw):
     kw = {"hidden_layer_sizes": (96, 80), "density": 0.2, "max_iter": 3, "random_state": 0} | kw
     return LSHMLPClassifier(**{"selector": "sketch", "sketch_size": 8} | kw)
@@ -78,10 +91,8 @@ def test_what_cannot_move_moves_nothing(part):
 def lines_of(active):
     """Cache lines that a row touches, on average."""
     active = active.tocoo()
-    return (
-        len(np.unique(np.stack([active.row, active.col // CACHE_LINE]), axis=1).T)
-        / (active.shape[0])
-    )
+    lines = np.unique(np.stack([active.row, active.col // CACHE_LINE]), axis=1)
+    return lines.shape[1] / active.shape[0]
 
 
 def test_neurons_of_a_kind_come_to_stand_side_by_side():
@@ -106,10 +117,9 @@ def test_any_company_gives_an_order(n, density):
 
 def test_outputs_of_zero_are_no_company():
     active = sp.csr_matrix(np.eye(64, dtype=np.float32))
-    with_zeros = sp.csr_matrix((64, 64), dtype=np.float32)
-    with_zeros.data = np.tile(np.eye(64, dtype=np.float32), 1).reshape(-1)
-    with_zeros.indices = np.tile(np.arange(64), 64)
-    with_zeros.indptr = np.arange(0, 64 * 64 + 1, 64)
+    every = active.toarray().ravel(), np.tile(np.arange(64), 64), np.arange(0, 64 * 64 + 1, 64)
+    with_zeros = sp.csr_matrix(every, shape=(64, 64))
+    assert with_zeros.nnz == 64 * 64
     np.testing.assert_array_equal(order_by_company(active), order_by_company(with_zeros))
 
 
@@ -162,26 +172,10 @@ def test_networks_learn_while_numbers_change(moved, monkeypatch, solver, asynchr
     assert not moved
 
 
-@pytest.fixture
-def moved(often, monkeypatch):
-    """Orders by which neurons move, as they do."""
-    orders = []
-
-    def noted(order, *args):
-        orders.append(order)
-        renumber(order, *args)
-
-    monkeypatch.setattr(_network, "renumber", noted)
-    return orders
-
-
-def coefs(model):
-    return [*model.coefs_, *model.intercepts_]
-
-
 def assert_same(model, other):
-    for a, b in zip(coefs(model), coefs(other), strict=True):
-        np.testing.assert_array_equal(a, b)
+    for name in ("coefs_", "intercepts_"):
+        for a, b in zip(getattr(model, name), getattr(other, name), strict=True):
+            np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(model.decision_function(X), other.decision_function(X))
 
 
@@ -233,7 +227,7 @@ def test_a_killed_fit_goes_on_as_it_would_have(moved, tmp_path):
     assert len(moved) > 2  # more than at the end
 
 
-def test_the_best_weights_are_those_of_their_epoch(moved, monkeypatch):
+def test_the_best_weights_are_those_of_their_epoch(moved):
     seen = []
 
     def score(model, *_):

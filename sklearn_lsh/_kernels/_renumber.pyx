@@ -70,7 +70,7 @@ def renumber(const int32_t[::1] order, by_row, by_column, int n_threads):
         while seen[k]:
             seen[k] = 0
             k = order[k]
-    # Address, stride and bytes of every part of rows; address and stride of every row of columns.
+    # Address, stride and bytes of every part of rows; addresses of rows whose columns move.
     found = []
     for array in by_row:
         at = address(array, n, 0)
