@@ -162,14 +162,26 @@ def room(network):
 @pytest.mark.parametrize("solver", ["adam", "sgd", "adagrad"])
 def test_networks_learn_while_numbers_change(moved, monkeypatch, solver, asynchronous):
     rate = {"adam": 0.003, "sgd": 0.1, "adagrad": 0.03}[solver]
-    model = small(solver=solver, learning_rate_init=rate, asynchronous=asynchronous, batch_size=50)
-    reached = model.set_params(max_iter=12).fit(X[:1400], Y[:1400]).score(X[1400:], Y[1400:])
+    kw = {"solver": solver, "learning_rate_init": rate, "asynchronous": asynchronous}
+    kw |= {"batch_size": 50, "max_iter": 12, "n_threads": 1}  # which does not race
+
+    def score():
+        models = [small(**kw, random_state=seed).fit(X[:1400], Y[:1400]) for seed in range(3)]
+        return np.mean([model.score(X[1400:], Y[1400:]) for model in models])
+
+    reached = score()
     assert len(moved) > 10
     assert any((order != np.arange(len(order))).any() for order in moved)
     moved.clear()
     monkeypatch.setattr(_network, "CACHED", 2**40)
-    assert reached > model.fit(X[:1400], Y[:1400]).score(X[1400:], Y[1400:]) - 0.04
+    assert reached > score() - 0.04
     assert not moved
+
+
+def test_asynchronous_threads_learn_while_numbers_change(moved):
+    model = small(asynchronous=True, n_threads=2, batch_size=50, max_iter=12).fit(X, Y)
+    assert len(moved) > 10
+    assert model.score(X, Y) > 0.9
 
 
 def assert_same(model, other):
